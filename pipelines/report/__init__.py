@@ -1,0 +1,1 @@
+"""The report: answers drawn on one self-contained HTML page."""
