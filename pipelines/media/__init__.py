@@ -1,0 +1,1 @@
+"""Reading media: the same code for training and for answering, all under one `MediaLimits`."""

@@ -1,0 +1,34 @@
+"""How much a medium may be before it is refused, so that no input can exhaust the machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from showtell.errors import InputError
+
+IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+"""The image formats that showtell reads, by Pillow's names."""
+
+
+@dataclass(frozen=True)
+class MediaLimits:
+    """What is read, and up to which size; anything else is refused with a `MediaError`.
+
+    image_formats: which of `IMAGE_FORMATS` are decoded; a file of any other kind never meets a decoder.
+    max_image_pixels: width times height, known from a file's header before anything is decoded.
+    max_image_bytes: of a file or a buffer; by default what 80 megapixels take as uncompressed RGB.
+    """
+
+    image_formats: tuple[str, ...] = IMAGE_FORMATS
+    max_image_pixels: int = 80_000_000
+    max_image_bytes: int = 240_000_000
+
+    def __post_init__(self):
+        if not self.image_formats or not set(self.image_formats) <= set(IMAGE_FORMATS):
+            raise InputError(
+                f"image_formats={self.image_formats!r}: not all of these can be read;"
+                f" one or more of {', '.join(IMAGE_FORMATS)} would be accepted."
+            )
+
+
+DEFAULT_LIMITS = MediaLimits()
