@@ -1,0 +1,239 @@
+"""A saved model is a folder: `config.json`, `model.safetensors`, `*.onnx`, `tokenizer.json` and `README.md`.
+
+The weights are stored once, as fp16. The `*.onnx` graphs are code without weights. `config.json` names the
+format's version, the task, the graphs, and the other files' sizes and digests: a damaged model fails at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from showtell.errors import ModelError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+FORMAT_VERSION = 1
+
+CONFIG, WEIGHTS, TOKENIZER, CARD = "config.json", "model.safetensors", "tokenizer.json", "README.md"
+REQUIRED = {"format_version": int, "task": str, "graphs": dict, "files": dict}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A saved model on this machine, checked. Make one with `Bundle.open`.
+
+    config: what `config.json` holds: `format_version`, `task`, `graphs` as `{name: {"weights": [names]}}`,
+        `files` as `{name: {"size": bytes, "sha256": hex}}`, and what the model's own parts need.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: str | Path, *, task: str | None = None) -> Bundle:
+        """Open a folder and check all of it; with `task`, also that the model is for that task.
+
+        Raises `ModelError`, which names the folder or the file that is wrong.
+        """
+        folder = Path(folder)
+        config = read_config(folder)
+        if task not in (None, config["task"]):
+            raise ModelError(
+                f"{folder}: this model is for {config['task']!r}; one for {task!r} would be accepted."
+            )
+        for name, graph in config["graphs"].items():
+            if not isinstance(graph, dict) or not isinstance(graph.get("weights"), list):
+                raise ModelError(f"{folder / CONFIG}: the graph {name!r} must list its weights' names.")
+        for name in (WEIGHTS, *(f"{graph}.onnx" for graph in config["graphs"])):
+            if name not in config["files"]:
+                raise ModelError(
+                    f"{folder / CONFIG}: it must give the size and sha256 of {name!r} under 'files'."
+                )
+        for name, expected in config["files"].items():
+            check_file(folder, name, expected)
+        return cls(folder, config)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Read every tensor by its name: floating ones as float32, others as they are."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            tensors = load_file(self.folder / WEIGHTS)
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"{self.folder / WEIGHTS}: the weights cannot be read ({error}).") from error
+        return {
+            name: tensor.astype(np.float32) if tensor.dtype.kind == "f" else tensor
+            for name, tensor in tensors.items()
+        }
+
+    def tokenizer(self) -> Tokenizer:
+        """Read the tokenizer. Raises `ModelError` if the model has none that can be read."""
+        from tokenizers import Tokenizer
+
+        file = self.folder / TOKENIZER
+        if TOKENIZER not in self.config["files"]:
+            raise ModelError(f"{file}: this model was saved without a tokenizer, and its task needs one.")
+        try:
+            return Tokenizer.from_file(str(file))
+        except Exception as error:  # the library raises no narrower type
+            raise ModelError(f"{file}: the tokenizer cannot be read ({error}).") from error
+
+    def graph_file(self, name: str) -> Path:
+        """The ONNX file of one of `config["graphs"]`."""
+        if name not in self.config["graphs"]:
+            raise ModelError(
+                f"{self.folder}: there is no graph {name!r}; it has {', '.join(self.config['graphs'])}."
+            )
+        return self.folder / f"{name}.onnx"
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read `config.json` and check that this version of showtell understands it."""
+    file = folder / CONFIG
+    if not folder.is_dir():
+        what = "it is a file" if folder.exists() else "there is no such folder"
+        raise ModelError(f"{folder}: {what}; a saved model's folder would be accepted.")
+    if not file.is_file():
+        raise ModelError(
+            f"{folder}: there is no {CONFIG} in it; a folder that showtell saved would be accepted."
+        )
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file}: it cannot be read as JSON ({error}).") from error
+    if not isinstance(config, dict) or not isinstance(version := config.get("format_version"), int):
+        raise ModelError(f"{file}: it must be a JSON object with a whole number as 'format_version'.")
+    if version > FORMAT_VERSION:
+        raise ModelError(
+            f"{folder}: this model's format is version {version}, and this showtell reads versions up to "
+            f"{FORMAT_VERSION}; upgrade showtell to open it."
+        )
+    for key, kind in REQUIRED.items():
+        if not isinstance(config.get(key), kind):
+            raise ModelError(
+                f"{file}: {key!r} must be there, as a JSON {'string' if kind is str else 'object'}."
+            )
+    return config
+
+
+def check_file(folder: Path, name: str, expected: Any) -> None:
+    """Check that a file lies in the folder, with the size and the digest that `config.json` gives."""
+    file = folder / name
+    if name in ("", ".", "..") or "/" in name or "\\" in name:
+        raise ModelError(f"{folder / CONFIG}: {name!r} under 'files' must be a plain file name.")
+    if not isinstance(expected, dict) or not expected.keys() >= {"size", "sha256"}:
+        raise ModelError(f"{folder / CONFIG}: it must give the size and sha256 of {name!r} under 'files'.")
+    if not file.is_file():
+        raise ModelError(f"{file}: this file of the model is missing; save or fetch the model again.")
+    if (size := file.stat().st_size) != expected["size"]:
+        raise ModelError(
+            f"{file}: it has {size} bytes where {CONFIG} says {expected['size']}; fetch it again."
+        )
+    if digest(file) != expected["sha256"]:
+        raise ModelError(
+            f"{file}: its content is not what {CONFIG} says (sha256); save or fetch the model again."
+        )
+
+
+def digest(file: Path) -> str:
+    """The sha256 of a file, as hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_bundle(
+    folder: str | Path,
+    *,
+    config: Mapping[str, Any],
+    weights: Mapping[str, np.ndarray],
+    graphs: Mapping[str, bytes],
+    tokenizer: str | None,
+    card: str,
+) -> None:
+    """Write a bundle, in place of one that may be there already.
+
+    The files are written beside `folder` and moved there when all are complete; until then the old ones stay.
+
+    config: `task`, `graphs` and what the model's parts need; `format_version` and `files` are added.
+    weights: by name; floating ones are stored as fp16. graphs: ONNX without weights. tokenizer: as JSON.
+    card: the README in Markdown.
+
+    Raises `ModelError` for a weight that fp16 cannot hold, or if `folder` holds anything but a bundle.
+    """
+    from safetensors.numpy import save as serialize
+
+    folder = Path(folder).resolve()
+    refuse_to_overwrite(folder)
+    halves = {name: to_fp16(name, array) for name, array in weights.items()}
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+        new, old = Path(scratch, "new"), Path(scratch, "old")
+        new.mkdir()
+        (new / WEIGHTS).write_bytes(serialize(halves))
+        for name, graph in graphs.items():
+            (new / f"{name}.onnx").write_bytes(graph)
+        if tokenizer is not None:
+            (new / TOKENIZER).write_text(tokenizer, encoding="utf-8")
+        files = {
+            file.name: {"size": file.stat().st_size, "sha256": digest(file)} for file in sorted(new.iterdir())
+        }
+        complete = {"format_version": FORMAT_VERSION, **config, "files": files}
+        (new / CONFIG).write_text(json.dumps(complete, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        (new / CARD).write_text(card, encoding="utf-8")
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+
+
+def refuse_to_overwrite(folder: Path) -> None:
+    """Raise `ModelError` unless `folder` is absent, empty, or a bundle."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    if folder.exists():
+        try:
+            read_config(folder)
+        except ModelError as error:
+            raise ModelError(
+                f"{folder}: this is no saved model and is not overwritten; a new or an empty folder would do."
+            ) from error
+
+
+def to_fp16(name: str, array: np.ndarray) -> np.ndarray:
+    """A weight as it is stored: fp16 if it is floating, and in C order."""
+    if array.dtype.kind != "f":
+        return np.asarray(array, order="C")
+    with np.errstate(over="ignore"):
+        half = array.astype(np.float16, order="C")
+    if not np.isfinite(half).all():
+        raise ModelError(
+            f"the weight {name!r} has values that fp16 cannot hold; finite ones up to 65504 would do."
+        )
+    return half
+
+
+def fetch_from_hub(repo_id: str, revision: str | None) -> Path:
+    """Fetch a bundle from the Hugging Face Hub, or find it in the Hub's cache, and return its folder.
+
+    revision: a branch, a tag or a commit; None is the main branch. Raises `ModelError` if it cannot be had.
+    """
+    import huggingface_hub
+
+    files = [CONFIG, WEIGHTS, "*.onnx", TOKENIZER, CARD]
+    try:
+        return Path(huggingface_hub.snapshot_download(repo_id, revision=revision, allow_patterns=files))
+    except Exception as error:  # the client's own, its HTTP library's and the file system's errors
+        at = f" at revision {revision!r}" if revision else ""
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ModelError(
+            f"{repo_id}: it cannot be fetched from the Hugging Face Hub{at} ({reason})."
+        ) from error
