@@ -47,17 +47,13 @@ class Bundle:
         folder = Path(folder)
         config = read_config(folder)
         if task not in (None, config["task"]):
-            raise ModelError(
-                f"{folder}: this model is for {config['task']!r}; one for {task!r} would be accepted."
-            )
+            raise ModelError(f"{folder}: this model is for {config['task']!r}; one for {task!r} would be accepted.")
         for name, graph in config["graphs"].items():
             if not isinstance(graph, dict) or not isinstance(graph.get("weights"), list):
                 raise ModelError(f"{folder / CONFIG}: the graph {name!r} must list its weights' names.")
         for name in (WEIGHTS, *(f"{graph}.onnx" for graph in config["graphs"])):
             if name not in config["files"]:
-                raise ModelError(
-                    f"{folder / CONFIG}: it must give the size and sha256 of {name!r} under 'files'."
-                )
+                raise ModelError(f"{folder / CONFIG}: it must give the size and sha256 of {name!r} under 'files'.")
         for name, expected in config["files"].items():
             check_file(folder, name, expected)
         return cls(folder, config)
@@ -72,8 +68,7 @@ class Bundle:
         except (OSError, SafetensorError) as error:
             raise ModelError(f"{self.folder / WEIGHTS}: the weights cannot be read ({error}).") from error
         return {
-            name: tensor.astype(np.float32) if tensor.dtype.kind == "f" else tensor
-            for name, tensor in tensors.items()
+            name: tensor.astype(np.float32) if tensor.dtype.kind == "f" else tensor for name, tensor in tensors.items()
         }
 
     def tokenizer(self) -> Tokenizer:
@@ -91,9 +86,7 @@ class Bundle:
     def graph_file(self, name: str) -> Path:
         """The ONNX file of one of `config["graphs"]`."""
         if name not in self.config["graphs"]:
-            raise ModelError(
-                f"{self.folder}: there is no graph {name!r}; it has {', '.join(self.config['graphs'])}."
-            )
+            raise ModelError(f"{self.folder}: there is no graph {name!r}; it has {', '.join(self.config['graphs'])}.")
         return self.folder / f"{name}.onnx"
 
 
@@ -104,9 +97,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         what = "it is a file" if folder.exists() else "there is no such folder"
         raise ModelError(f"{folder}: {what}; a saved model's folder would be accepted.")
     if not file.is_file():
-        raise ModelError(
-            f"{folder}: there is no {CONFIG} in it; a folder that showtell saved would be accepted."
-        )
+        raise ModelError(f"{folder}: there is no {CONFIG} in it; a folder that showtell saved would be accepted.")
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -120,9 +111,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         )
     for key, kind in REQUIRED.items():
         if not isinstance(config.get(key), kind):
-            raise ModelError(
-                f"{file}: {key!r} must be there, as a JSON {'string' if kind is str else 'object'}."
-            )
+            raise ModelError(f"{file}: {key!r} must be there, as a JSON {'string' if kind is str else 'object'}.")
     return config
 
 
@@ -136,13 +125,9 @@ def check_file(folder: Path, name: str, expected: Any) -> None:
     if not file.is_file():
         raise ModelError(f"{file}: this file of the model is missing; save or fetch the model again.")
     if (size := file.stat().st_size) != expected["size"]:
-        raise ModelError(
-            f"{file}: it has {size} bytes where {CONFIG} says {expected['size']}; fetch it again."
-        )
+        raise ModelError(f"{file}: it has {size} bytes where {CONFIG} says {expected['size']}; fetch it again.")
     if digest(file) != expected["sha256"]:
-        raise ModelError(
-            f"{file}: its content is not what {CONFIG} says (sha256); save or fetch the model again."
-        )
+        raise ModelError(f"{file}: its content is not what {CONFIG} says (sha256); save or fetch the model again.")
 
 
 def digest(file: Path) -> str:
@@ -184,9 +169,7 @@ def write_bundle(
             (new / f"{name}.onnx").write_bytes(graph)
         if tokenizer is not None:
             (new / TOKENIZER).write_text(tokenizer, encoding="utf-8")
-        files = {
-            file.name: {"size": file.stat().st_size, "sha256": digest(file)} for file in sorted(new.iterdir())
-        }
+        files = {file.name: {"size": file.stat().st_size, "sha256": digest(file)} for file in sorted(new.iterdir())}
         complete = {"format_version": FORMAT_VERSION, **config, "files": files}
         (new / CONFIG).write_text(json.dumps(complete, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         (new / CARD).write_text(card, encoding="utf-8")
@@ -215,9 +198,7 @@ def to_fp16(name: str, array: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
         half = array.astype(np.float16, order="C")
     if not np.isfinite(half).all():
-        raise ModelError(
-            f"the weight {name!r} has values that fp16 cannot hold; finite ones up to 65504 would do."
-        )
+        raise ModelError(f"the weight {name!r} has values that fp16 cannot hold; finite ones up to 65504 would do.")
     return half
 
 
@@ -234,6 +215,4 @@ def fetch_from_hub(repo_id: str, revision: str | None) -> Path:
     except Exception as error:  # the client's own, its HTTP library's and the file system's errors
         at = f" at revision {revision!r}" if revision else ""
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ModelError(
-            f"{repo_id}: it cannot be fetched from the Hugging Face Hub{at} ({reason})."
-        ) from error
+        raise ModelError(f"{repo_id}: it cannot be fetched from the Hugging Face Hub{at} ({reason}).") from error

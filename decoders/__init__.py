@@ -1,0 +1,1 @@
+"""Memory to answer: recurrent cells, attention, and the search over what they say."""

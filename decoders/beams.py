@@ -21,9 +21,7 @@ NEVER = np.float32(-1e30)
 class Step(Protocol):
     """One step of a decoder, for every beam of every input."""
 
-    def __call__(
-        self, tokens: np.ndarray, state: Arrays, context: Arrays
-    ) -> tuple[np.ndarray, Arrays, Arrays]:
+    def __call__(self, tokens: np.ndarray, state: Arrays, context: Arrays) -> tuple[np.ndarray, Arrays, Arrays]:
         """Read the last token of each beam, answer `(log_probs, state, trace)`.
 
         tokens: `(batch, beams)`, int64.

@@ -7,8 +7,9 @@ the same numbers: torch's kernel for the LSTM, and the operators RNN, LSTM and G
 from __future__ import annotations
 
 import torch
-from showtell.decoders.cells import CELLS, Cell, GRUCell, LSTMCell
 from torch import Tensor, nn
+
+from showtell.decoders.cells import CELLS, Cell, GRUCell, LSTMCell
 
 State = tuple[Tensor, ...]
 
@@ -103,9 +104,7 @@ def _run_steps(cell: Cell, x: Tensor, lengths: Tensor, state: State, backward: b
     return torch.where(real, torch.stack(outputs[::-1] if backward else outputs), 0), state
 
 
-def _run_lstm(
-    cell: LSTMCell, x: Tensor, lengths: Tensor, state: State, backward: bool
-) -> tuple[Tensor, State]:
+def _run_lstm(cell: LSTMCell, x: Tensor, lengths: Tensor, state: State, backward: bool) -> tuple[Tensor, State]:
     """All steps in one call of the kernel below `nn.LSTM`; training on CPU is up to 1.6 times as fast.
 
     The kernel knows no lengths; over packed sequences it does, but is then slower than single steps. So one

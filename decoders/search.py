@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 
 import numpy as np
+
 from showtell.decoders.beams import NEVER, Arrays, Beams, Hypothesis, Leaf, Step
 from showtell.errors import InputError
 
@@ -62,9 +63,7 @@ def beam_search(
             ranking.add(int(beams.inputs[row]), leaf, float(scores[row, place]))
         scores[is_end] = NEVER
         order = np.argsort(-scores, axis=1, kind="stable")[:, :num_beams]
-        parents, tokens, scores = (
-            np.take_along_axis(array, order, axis=1) for array in (parents, tokens, scores)
-        )
+        parents, tokens, scores = (np.take_along_axis(array, order, axis=1) for array in (parents, tokens, scores))
         beams.extend(parents, tokens, log_probs)
         best_live = zip(beams.inputs.tolist(), scores[:, 0].tolist(), strict=True)
         unsettled = np.array([not ranking.settled(index, score, beams.length) for index, score in best_live])
@@ -160,9 +159,7 @@ def largest(values: np.ndarray, count: int) -> np.ndarray:
 class Ranking:
     """Which of an input's hypotheses are best, and when no better can come."""
 
-    def __init__(
-        self, batch: int, max_length: int, num_beams: int, num_return_sequences: int, length_penalty: float
-    ):
+    def __init__(self, batch: int, max_length: int, num_beams: int, num_return_sequences: int, length_penalty: float):
         require_whole("num_beams", num_beams, 1)
         enough = num_return_sequences <= num_beams
         require(enough, "num_return_sequences", num_return_sequences, f"at most num_beams, {num_beams},")

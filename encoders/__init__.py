@@ -1,0 +1,1 @@
+"""Something to a `Memory`: what a decoder can attend to."""

@@ -1,0 +1,101 @@
+"""Raw input to answer. `pipeline` opens a task's model; the table below is all the registry there is."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+
+from showtell.bundle import Bundle, fetch_from_hub
+from showtell.errors import InputError, ModelError
+from showtell.pipelines.runtime import Runtime
+
+if TYPE_CHECKING:
+    from showtell.pipelines.base import Pipeline
+    from showtell.pipelines.image_to_text import ImageToText
+
+MODELS = Path(__file__).parent / "models"
+
+
+class Task(NamedTuple):
+    """Where a task's pipeline is defined, and the bundled model that it opens unless told otherwise."""
+
+    module: str
+    pipeline: str
+    default_model: str
+
+
+TASKS = {
+    "image-to-text": Task("showtell.pipelines.image_to_text", "ImageToText", "flickr8k-captions"),
+}
+ALIASES: dict[str, str] = {}
+
+
+@overload
+def pipeline(
+    task: Literal["image-to-text"],
+    model: str | PathLike[str] | None = None,
+    *,
+    revision: str | None = None,
+    runtime: Literal["onnx", "torch"] = "onnx",
+    device: Literal["cpu", "cuda"] = "cpu",
+    threads: int | None = None,
+) -> ImageToText: ...
+@overload
+def pipeline(
+    task: str,
+    model: str | PathLike[str] | None = None,
+    *,
+    revision: str | None = None,
+    runtime: Literal["onnx", "torch"] = "onnx",
+    device: Literal["cpu", "cuda"] = "cpu",
+    threads: int | None = None,
+) -> Pipeline[Any, Any]: ...
+def pipeline(
+    task: str,
+    model: str | PathLike[str] | None = None,
+    *,
+    revision: str | None = None,
+    runtime: Literal["onnx", "torch"] = "onnx",
+    device: Literal["cpu", "cuda"] = "cpu",
+    threads: int | None = None,
+) -> Pipeline[Any, Any]:
+    """Open a task's pipeline.
+
+    task: one of `TASKS`, or an alias.
+    model: a bundled model's name, a bundle's folder, or "owner/name" on the Hugging Face Hub (`revision`: which
+        commit, tag or branch of it); None is the task's own bundled model. Only a Hub name ever fetches anything.
+    runtime: "onnx", or "torch" (`pip install "showtell[torch]"`). device: "cpu" or "cuda".
+    threads: that one run of the model may use; None is one for each core.
+
+    Raises `InputError` for an unknown task or option, `ModelError` for a model that cannot be opened.
+    """
+    name = ALIASES.get(task, task) if isinstance(task, str) else task
+    if name not in TASKS:
+        raise InputError(f"task {task!r} is not known; one of {', '.join([*TASKS, *ALIASES])} would do.")
+    bundle = Bundle.open(find_model(model or TASKS[name].default_model, revision), task=name)
+    return pipeline_class(name)(bundle, Runtime(runtime, device, threads))
+
+
+def pipeline_class(task: str) -> type[Pipeline[Any, Any]]:
+    """The class that answers a task, imported when it is asked for."""
+    return getattr(importlib.import_module(TASKS[task].module), TASKS[task].pipeline)
+
+
+def find_model(model: str | PathLike[str], revision: str | None = None) -> Path:
+    """The folder of a model: one that is bundled, one on this machine, or one fetched from the Hub."""
+    folder = Path(model)
+    if str(model) in bundled_models():
+        return MODELS / folder
+    if not folder.exists() and isinstance(model, str) and re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model):
+        return fetch_from_hub(model, revision)
+    if not folder.exists() and folder.name == str(model):
+        raise ModelError(f"{model}: no such model or folder; one of {', '.join(bundled_models())} would do.")
+    return folder
+
+
+def bundled_models() -> list[str]:
+    """The names of the models that travel with the package."""
+    return sorted(path.parent.name for path in MODELS.glob("*/config.json"))

@@ -15,6 +15,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
 from showtell.pipelines import pipeline
 from showtell.pipelines.report import photograph
 from showtell.pipelines.report.page import Section, write_report

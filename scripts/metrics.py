@@ -129,9 +129,7 @@ class CiderD:
 
     def __init__(self, references: Sequence[Sequence[Words]], *, sigma: float = 6.0):
         self.sigma = sigma
-        frequency = Counter(
-            ngram for captions in references for ngram in set().union(*map(_all_ngrams, captions))
-        )
+        frequency = Counter(ngram for captions in references for ngram in set().union(*map(_all_ngrams, captions)))
         # Squared, since a weight only ever comes as a product of the candidate's and the reference's.
         self._unseen_weight = math.log(len(references)) ** 2
         self._weights = {ngram: math.log(len(references) / df) ** 2 for ngram, df in frequency.items()}

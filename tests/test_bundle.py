@@ -24,9 +24,7 @@ WEIGHTS = {
 TOKENIZER = Tokenizer(WordLevel({"<unk>": 0, "dog": 1}, unk_token="<unk>")).to_str()
 
 
-def write(
-    folder: Path, *, weights: dict[str, np.ndarray] = WEIGHTS, tokenizer: str | None = TOKENIZER
-) -> Path:
+def write(folder: Path, *, weights: dict[str, np.ndarray] = WEIGHTS, tokenizer: str | None = TOKENIZER) -> Path:
     write_bundle(
         folder,
         config={
@@ -137,9 +135,7 @@ def test_a_missing_config_is_named(folder: Path) -> None:
     assert "there is no config.json" in refusal(folder)
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"{", b"\xff\xfe", b"[]", b'"text"', b"{}", b'{"format_version": "1"}']
-)
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'"text"', b"{}", b'{"format_version": "1"}'])
 def test_a_broken_config_is_named(folder: Path, content: bytes) -> None:
     (folder / "config.json").write_bytes(content)
     assert refusal(folder).startswith(f"{folder / 'config.json'}: ")
@@ -201,9 +197,7 @@ def test_a_missing_a_cut_and_an_overwritten_file_are_named(folder: Path, name: s
 
 
 @pytest.mark.parametrize("tokenizer", [None, "{}"])
-def test_a_tokenizer_that_cannot_be_had_is_named_when_asked_for(
-    tmp_path: Path, tokenizer: str | None
-) -> None:
+def test_a_tokenizer_that_cannot_be_had_is_named_when_asked_for(tmp_path: Path, tokenizer: str | None) -> None:
     bundle = Bundle.open(write(tmp_path / "model", tokenizer=tokenizer))
     with pytest.raises(ModelError, match=r"tokenizer\.json: "):
         bundle.tokenizer()
@@ -214,9 +208,7 @@ def test_a_graph_that_is_not_there_is_named(folder: Path) -> None:
         Bundle.open(folder).graph_file("encode")
 
 
-def test_only_the_files_of_a_bundle_are_fetched_from_the_hub(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_the_files_of_a_bundle_are_fetched_from_the_hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
 
     def snapshot_download(repo_id: str, **options: Any) -> str:
@@ -238,9 +230,4 @@ def test_what_the_hub_refuses_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ModelError) as caught:
         fetch_from_hub("owner/nothing", "v2")
     message = str(caught.value)
-    assert (
-        message.startswith("owner/nothing: ")
-        and "'v2'" in message
-        and "404" in message
-        and "\n" not in message
-    )
+    assert message.startswith("owner/nothing: ") and "'v2'" in message and "404" in message and "\n" not in message

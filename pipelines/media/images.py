@@ -20,6 +20,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
+
 from showtell.errors import InputError, MediaError
 from showtell.pipelines.media.limits import DEFAULT_LIMITS, MediaLimits
 from showtell.pipelines.media.source import describe, open_source
@@ -84,8 +85,7 @@ def _normalise(source: BinaryIO | Image.Image, name: str, limits: MediaLimits) -
         raise
     except Exception as error:  # Damage makes Pillow raise nearly everything, from OSError to AttributeError.
         raise MediaError(
-            f"{name}: the image is damaged, cut short or of a rare kind;"
-            f" {_accepted(limits)} would be accepted."
+            f"{name}: the image is damaged, cut short or of a rare kind; {_accepted(limits)} would be accepted."
         ) from error
 
 
@@ -97,9 +97,7 @@ def _open_image(stream: BinaryIO, name: str, limits: MediaLimits) -> ImageFile:
         if signature.match(start):
             break
     else:
-        raise MediaError(
-            f"{name}: this is no image of a known format; {_accepted(limits)} would be accepted."
-        )
+        raise MediaError(f"{name}: this is no image of a known format; {_accepted(limits)} would be accepted.")
     stream.seek(0)
     image = decoder(stream)
     _check_pixels(image.size, name, limits)

@@ -116,9 +116,7 @@ def _check_size(size: int, name: str, medium: str, max_bytes: int) -> None:
     if size == 0:
         raise MediaError(f"{name}: this is empty; {medium} would be accepted.")
     if size > max_bytes:
-        raise MediaError(
-            f"{name}: this is too large; {medium} of at most {max_bytes:,} bytes would be accepted."
-        )
+        raise MediaError(f"{name}: this is too large; {medium} of at most {max_bytes:,} bytes would be accepted.")
 
 
 def _printable(name: str) -> str:

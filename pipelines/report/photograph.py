@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+
 from showtell.pipelines.report.embed import data_uri, fit
 
 PICTURE_PIXELS, PICTURE_QUALITY = 640, 85

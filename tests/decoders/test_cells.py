@@ -5,8 +5,9 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from showtell.decoders.cells import CELLS, Cell, GRUCell, LSTMCell, RNNCell
 from torch import Tensor, nn
+
+from showtell.decoders.cells import CELLS, Cell, GRUCell, LSTMCell, RNNCell
 
 TIME, BATCH, INPUT, HIDDEN = 6, 3, 5, 4
 
@@ -38,9 +39,7 @@ def gates(cell: Cell) -> list[tuple[Tensor, Tensor, Tensor]]:
     return [
         (weight[:, HIDDEN:], weight[:, :HIDDEN], bias)
         for layer in layers
-        for weight, bias in zip(
-            layer.weight.detach().split(HIDDEN), layer.bias.detach().split(HIDDEN), strict=True
-        )
+        for weight, bias in zip(layer.weight.detach().split(HIDDEN), layer.bias.detach().split(HIDDEN), strict=True)
     ]
 
 
@@ -61,17 +60,13 @@ def fill(module: nn.RNNBase, rows: list[tuple[Tensor, Tensor, Tensor]]) -> None:
     )
 
 
-def run_onnx(
-    operator: str, rows: list[tuple[Tensor, Tensor, Tensor]], x: Tensor, state: tuple[Tensor, ...], **attrs
-):
+def run_onnx(operator: str, rows: list[tuple[Tensor, Tensor, Tensor]], x: Tensor, state: tuple[Tensor, ...], **attrs):
     """The operator of ONNX Runtime over a sequence: its outputs and the state it ends in."""
     w_x, w_h, bias = joined(rows)
     initializers = {"W": w_x, "R": w_h, "B": torch.cat([bias, torch.zeros_like(bias)])}
     states = [f"state_{place}" for place in range(len(state))]
     finals = [f"final_{place}" for place in range(len(state))]
-    node = helper.make_node(
-        operator, ["X", "W", "R", "B", "", *states], ["Y", *finals], hidden_size=HIDDEN, **attrs
-    )
+    node = helper.make_node(operator, ["X", "W", "R", "B", "", *states], ["Y", *finals], hidden_size=HIDDEN, **attrs)
     graph = helper.make_graph(
         [node],
         operator,
@@ -105,9 +100,7 @@ def gru_formula(cell: Cell, x: np.ndarray, h: np.ndarray) -> list[np.ndarray]:
     z, r, candidate = [[part.numpy() for part in gate] for gate in gates(cell)]
     renew = sigmoid(x @ z[0].T + h @ z[1].T + z[2])
     reset = sigmoid(x @ r[0].T + h @ r[1].T + r[2])
-    return [
-        (1 - renew) * h + renew * np.tanh(x @ candidate[0].T + (reset * h) @ candidate[1].T + candidate[2])
-    ]
+    return [(1 - renew) * h + renew * np.tanh(x @ candidate[0].T + (reset * h) @ candidate[1].T + candidate[2])]
 
 
 FORMULAS = {"rnn": rnn_formula, "lstm": lstm_formula, "gru": gru_formula}

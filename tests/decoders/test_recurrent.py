@@ -10,9 +10,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor, nn
+
 from showtell.decoders.cells import CELLS
 from showtell.decoders.recurrent import Recurrent
-from torch import Tensor, nn
 
 INPUT, HIDDEN = 3, 4
 EVERY_CELL = pytest.mark.parametrize("cell", CELLS)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from showtell.decoders.search import Arrays, Hypothesis, beam_search, sample
 from showtell.errors import InputError
 
@@ -50,9 +51,7 @@ def random_tables(seed: int, batch: int, vocabulary: int) -> np.ndarray:
 
 
 def beam(tables: np.ndarray, *, max_length: int = 6, **options) -> list[list[Hypothesis]]:
-    return beam_search(
-        markov_step, *inputs_of(tables), start=START, end=END, max_length=max_length, **options
-    )
+    return beam_search(markov_step, *inputs_of(tables), start=START, end=END, max_length=max_length, **options)
 
 
 def draw(tables: np.ndarray, *, max_length: int = 6, **options) -> list[list[Hypothesis]]:
@@ -392,9 +391,7 @@ def test_log_probs_are_the_models_own_at_any_temperature():
     [answers] = draw(GARDEN_PATH, num_return_sequences=20, temperature=3.0, top_k=3)
     for answer in answers:
         path = (START, *answer.tokens, END)[: len(answer.log_probs) + 1]
-        np.testing.assert_array_equal(
-            answer.log_probs, [GARDEN_PATH[0, a, b] for a, b in itertools.pairwise(path)]
-        )
+        np.testing.assert_array_equal(answer.log_probs, [GARDEN_PATH[0, a, b] for a, b in itertools.pairwise(path)])
 
 
 def test_a_seed_draws_the_same_again_and_another_seed_something_else():

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
 from showtell.pipelines.report import photograph
 from showtell.pipelines.report.page import Section, write_report
 
@@ -78,9 +79,7 @@ def test_the_page_refers_to_nothing_outside_itself(samples_page: str):
 
 
 def test_the_page_forbids_the_browser_to_fetch_anything(samples_page: str):
-    policies = [
-        tag["content"] for name, tag in Page(samples_page).tags if name == "meta" and "http-equiv" in tag
-    ]
+    policies = [tag["content"] for name, tag in Page(samples_page).tags if name == "meta" and "http-equiv" in tag]
     assert policies
     assert (policies[0] or "").startswith("default-src 'none'")
 

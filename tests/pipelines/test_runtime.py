@@ -36,9 +36,7 @@ def step_graph() -> bytes:
     """`Step` in ONNX, its weights external and nowhere."""
     initializers = []
     for name, shape in (("embedding.weight", (11, 8)), ("hidden.weight", (8, 8)), ("hidden.bias", (8,))):
-        tensor = TensorProto(
-            name=name, dims=shape, data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL
-        )
+        tensor = TensorProto(name=name, dims=shape, data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL)
         tensor.external_data.add(key="location", value="unset")
         initializers.append(tensor)
     graph = helper.make_graph(
@@ -219,9 +217,7 @@ def test_an_option_that_cannot_be_is_named_with_what_would_do(options: dict[str,
         Runtime(**options)
 
 
-def test_onnx_runtime_without_cuda_says_what_to_install(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_onnx_runtime_without_cuda_says_what_to_install(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(InputError, match="onnxruntime-gpu"):
         open_graph(bundle, "onnx", device="cuda")

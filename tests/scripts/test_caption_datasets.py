@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+
 from showtell.errors import InputError
 from showtell.scripts.datasets.captions import CaptionedPhotograph, caption_words, read_captions
 

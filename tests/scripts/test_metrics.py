@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
+
 from showtell.errors import InputError
 from showtell.scripts.metrics import CiderD, bleu, longest_common_subsequence, rouge_l, score_captions
 
@@ -70,9 +71,7 @@ def test_captions_equal_to_their_references_score_best():
 
 def test_case_and_punctuation_do_not_count():
     references = [["a man 's dog is n't here"], ["two cats"]]
-    assert score_captions(["A man\u2019s dog isn\u2019t here.", "Two cats!"], references)[
-        "bleu_4"
-    ] == pytest.approx(1)
+    assert score_captions(["A man\u2019s dog isn\u2019t here.", "Two cats!"], references)["bleu_4"] == pytest.approx(1)
 
 
 def test_bleu_counts_a_repeated_word_as_often_as_a_reference_has_it():

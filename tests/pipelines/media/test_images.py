@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
 from showtell.pipelines.media.images import read_image, to_pixels
 
 MEDIA = Path(__file__).parents[2] / "media"
@@ -223,9 +224,7 @@ def test_a_picture_that_is_handed_in_is_left_as_it_was():
 
 
 def test_reading_in_threads_gives_what_reading_in_turn_gives():
-    paths = [
-        MEDIA / name for name in ("cat.jpg", "coffee.webp", "rocket_cmyk.jpg", "cat_then_coffee.gif")
-    ] * 8
+    paths = [MEDIA / name for name in ("cat.jpg", "coffee.webp", "rocket_cmyk.jpg", "cat_then_coffee.gif")] * 8
     with ThreadPoolExecutor(4) as pool:
         images = list(pool.map(read_image, paths))
     assert images == [read_image(path) for path in paths]

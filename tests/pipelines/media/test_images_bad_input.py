@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
+
 from showtell.errors import InputError, MediaError
 from showtell.pipelines.media.images import read_image
 from showtell.pipelines.media.limits import IMAGE_FORMATS, MediaLimits
@@ -102,9 +103,7 @@ def test_a_file_that_cannot_be_read_is_a_media_error_that_names_it(name: str, tm
         assert "\n" not in message
 
 
-@pytest.mark.parametrize(
-    "source", [None, True, 5, 1.5, [], object(), "", "http://x.org/a.jpg", "file:///etc/passwd"]
-)
+@pytest.mark.parametrize("source", [None, True, 5, 1.5, [], object(), "", "http://x.org/a.jpg", "file:///etc/passwd"])
 def test_what_is_no_image_is_an_input_error(source: object):
     for handed_in in (source, {"image": source}):
         with pytest.raises(InputError, match=r"would be accepted\.$"):
@@ -155,9 +154,7 @@ def test_a_cut_file_is_never_read_as_another_picture(image_format: str):
 @settings(max_examples=200, deadline=None)
 @given(
     image_format=st.sampled_from(IMAGE_FORMATS),
-    damage=st.lists(
-        st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8
-    ),
+    damage=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),
     kept=st.floats(0.01, 1),
 )
 def test_a_damaged_file_is_read_or_is_a_media_error(image_format: str, damage: list, kept: float):
@@ -165,9 +162,7 @@ def test_a_damaged_file_is_read_or_is_a_media_error(image_format: str, damage: l
     for where, value in damage:
         data[int(where * len(data))] = value
     try:
-        image = read_image(
-            bytes(data[: int(kept * len(data)) + 1]), limits=MediaLimits(max_image_pixels=10**6)
-        )
+        image = read_image(bytes(data[: int(kept * len(data)) + 1]), limits=MediaLimits(max_image_pixels=10**6))
     except MediaError:
         return
     assert image.mode == "RGB"

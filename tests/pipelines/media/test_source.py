@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from showtell.errors import InputError, MediaError
 from showtell.pipelines.media.source import LONGEST_NAME, describe, open_source
 

@@ -1,0 +1,200 @@
+"""Compose: an encoder and a decoder become one trainable model, which saves itself as a bundle."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+import torch
+from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+from onnxscript.optimizer import optimize_ir
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from showtell.bundle import Bundle, write_bundle
+from showtell.decoders.attention_decoder import AttentionDecoder
+from showtell.encoders.image import ImageEncoder
+from showtell.errors import InputError
+from showtell.memory import Memory
+
+ENCODERS: dict[str, type[ImageEncoder]] = {"ImageEncoder": ImageEncoder}
+DECODERS: dict[str, type[AttentionDecoder]] = {"AttentionDecoder": AttentionDecoder}
+
+# What is read and what is answered make the task.
+TASKS = {("image", "text"): "image-to-text"}
+
+Axes = dict[str, dict[int, str]]
+
+
+class Model(nn.Module):
+    """An encoder and a decoder joined by a `Memory`. Make one with `compose`."""
+
+    def __init__(self, encoder: ImageEncoder, decoder: AttentionDecoder, tokenizer: Tokenizer):
+        super().__init__()
+        self.encoder, self.decoder, self.tokenizer = encoder, decoder, tokenizer
+        self.task = TASKS[encoder.reads, decoder.answers]
+
+    def forward(self, inputs: Mapping[str, Tensor], tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Teacher forcing from raw inputs, such as `{"pixels": ...}`: the decoder's `forward` of their memory."""
+        return self.decoder(self.encoder(**inputs), tokens)
+
+    def graphs(self) -> dict[str, Encode | Step]:
+        """The parts that answering calls, by name: what is saved as ONNX and what torch runs are these same."""
+        return {"encode": Encode(self.encoder, self.decoder), "step": Step(self.decoder)}
+
+    def save(self, folder: str | Path, *, options: Mapping[str, Any] | None = None, card: str = "") -> None:
+        """Write a bundle that `pipeline(task, model=folder)` opens in either runtime.
+
+        options: defaults for the pipeline's options, such as `{"num_beams": 4}`. card: its README.md.
+        """
+        training = self.training
+        exported = {name: export(graph) for name, graph in self.eval().graphs().items()}
+        with torch.no_grad():
+            memory = self.encoder(**self.encoder.example())
+        self.train(training)
+        config = {
+            "task": self.task,
+            "encoder": {"class": type(self.encoder).__name__, **self.encoder.config},
+            "decoder": {"class": type(self.decoder).__name__, **self.decoder.config},
+            "memory": {"grid": memory.grid, "step_seconds": memory.step_seconds},
+            "options": dict(options or {}),
+            "graphs": {name: {"weights": weights} for name, (_, weights) in exported.items()},
+        }
+        write_bundle(
+            Path(folder),
+            config=config,
+            weights={name: value.detach().cpu().numpy() for name, value in self.state_dict().items()},
+            graphs={name: graph for name, (graph, _) in exported.items()},
+            tokenizer=self.tokenizer.to_str(),
+            card=card,
+        )
+
+
+def compose(*, encoder: ImageEncoder, decoder: AttentionDecoder, tokenizer: Tokenizer) -> Model:
+    """Join an encoder and a decoder into one trainable model.
+
+    tokenizer: turns the decoder's tokens into text; it travels with the model.
+
+    Raises `InputError` if the halves do not fit.
+    """
+    if (encoder.reads, decoder.answers) not in TASKS:
+        raise InputError(f"no task reads {encoder.reads} and answers {decoder.answers}; the tasks are {TASKS}.")
+    if encoder.width != decoder.config["memory_width"]:
+        raise InputError(
+            f"the decoder reads memories {decoder.config['memory_width']} wide, and this encoder's are "
+            f"{encoder.width} wide; memory_width={encoder.width} would do."
+        )
+    if tokenizer.get_vocab_size() != decoder.config["vocabulary_size"]:
+        raise InputError(
+            f"the decoder writes {decoder.config['vocabulary_size']} tokens and the tokenizer has "
+            f"{tokenizer.get_vocab_size()}; they must be equal."
+        )
+    return Model(encoder, decoder, tokenizer)
+
+
+def load(folder: str | Path) -> Model:
+    """Open a bundle as a trainable model, to go on training it or to run it by torch."""
+    bundle = Bundle.open(folder)
+    halves = [
+        classes[(settings := dict(bundle.config[half])).pop("class")](**settings)
+        for half, classes in (("encoder", ENCODERS), ("decoder", DECODERS))
+    ]
+    model = compose(encoder=halves[0], decoder=halves[1], tokenizer=bundle.tokenizer())
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in bundle.weights().items()})
+    return model.eval()
+
+
+class Encode(nn.Module):
+    """The graph that reads: raw inputs in; out comes all that the decoder's steps need."""
+
+    def __init__(self, encoder: ImageEncoder, decoder: AttentionDecoder):
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+
+    def forward(self, **inputs: Tensor) -> dict[str, Tensor]:
+        """The decoder's context and first state."""
+        context, state = self.decoder.init_state(self.encoder(**inputs))
+        return context | state
+
+    def example(self) -> tuple[dict[str, Tensor], Axes]:
+        """Inputs to trace with, and which of their axes have any length."""
+        inputs = self.encoder.example()
+        return inputs, {name: {0: "batch"} for name in inputs}
+
+
+class Step(nn.Module):
+    """The graph that writes: one step of the decoder for every hypothesis.
+
+    Its state comes in as `hidden` and goes out as `next_hidden`, and so on.
+    """
+
+    def __init__(self, decoder: AttentionDecoder):
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, tokens: Tensor, **arrays: Tensor) -> dict[str, Tensor]:
+        """`log_probs`, the next state, and `attention`."""
+        names = self.decoder.cell.state_names
+        state = {name: arrays[name] for name in names}
+        context = {name: value for name, value in arrays.items() if name not in names}
+        log_probs, state, attention = self.decoder.step(tokens, state, context)
+        following = {f"next_{name}": value for name, value in state.items()}
+        return {"log_probs": log_probs, **following, "attention": attention}
+
+    def example(self) -> tuple[dict[str, Tensor], Axes]:
+        """Inputs to trace with, three hypotheses of each of two memories, and which of their axes have any length."""
+        features = torch.zeros(2, 4, self.decoder.config["memory_width"])
+        memory = Memory(features, torch.ones(2, 4, dtype=torch.bool))
+        with torch.no_grad():
+            context, state = self.decoder.init_state(memory)
+        inputs = {"tokens": torch.ones(2, 3, dtype=torch.long)}
+        inputs |= {name: value.repeat(1, 3, 1) for name, value in state.items()} | context
+        return inputs, {name: {0: "batch", 1: "positions" if name in context else "beams"} for name in inputs}
+
+
+def export(graph: Encode | Step) -> tuple[bytes, list[str]]:
+    """Turn a graph into ONNX without weights; return it with the names of the weights that it wants.
+
+    While the graph is simplified its weights are inputs, so that nothing is folded into them: each keeps the
+    name and the values that it has in the state_dict. Then they become external initialisers, which ONNX Runtime
+    is handed when it opens the graph, before it fuses convolutions with what follows them.
+    """
+    example, axes = graph.example()
+    with torch.no_grad():
+        outputs = list(graph(**example))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one for each axis that two inputs share
+        program = torch.onnx.export(
+            graph,
+            (),
+            kwargs=example,
+            dynamo=True,
+            optimize=False,
+            verbose=False,
+            dynamic_shapes=axes,
+            input_names=list(example),
+            output_names=outputs,
+        )
+    assert program is not None
+    model = program.model
+    initializers = model.graph.initializers
+    weights = {name: initializers.pop(name) for name in graph.state_dict() if name in initializers}
+    tensors = {name: value.const_value for name, value in weights.items()}
+    inputs = len(model.graph.inputs)
+    for value in weights.values():
+        value.const_value = None
+        model.graph.inputs.append(value)
+    optimize_ir(model)
+    del model.graph.inputs[inputs:]
+    used = [name for name, value in weights.items() if value.uses()]
+    for name in used:
+        tensor = tensors[name]
+        assert tensor is not None
+        # No file has this name: a weight that nobody supplies must fail, not be read from somewhere.
+        weights[name].const_value = ir.ExternalTensor("unset", None, None, tensor.dtype, shape=tensor.shape, name=name)
+        model.graph.register_initializer(weights[name])
+    ClearMetadataAndDocStringPass()(model)  # stack traces with the exporting machine's paths
+    return ir.serde.serialize_model(model).SerializeToString(), used

@@ -1,0 +1,106 @@
+"""Attention: where in a memory a decoder looks. A score for each position, a softmax, a weighted sum.
+
+For a query q (the decoder's hidden state) and the features f_i of position i, with the softmax over i:
+
+    alpha_i = softmax(score(q, f_i))        context = sum_i alpha_i f_i
+
+What depends on the memory alone, the keys, is computed once by `keys` and not again at each step.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class Attention(nn.Module):
+    """What the kinds share. A kind says what its keys are and how they score against a query."""
+
+    def keys(self, features: Tensor) -> Tensor:
+        """The part of the score that no query changes, `(batch, positions, key_size)`."""
+        raise NotImplementedError
+
+    def score(self, query: Tensor, keys: Tensor) -> Tensor:
+        """Scores `(batch, queries, positions)` of queries `(batch, queries, query_size)`."""
+        raise NotImplementedError
+
+    def forward(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Look once with each query.
+
+        query: `(batch, queries, query_size)`; all queries of a row share its memory.
+        keys: `(batch, positions, key_size)`, from `keys`.
+        values: `(batch, positions, width)`, what is summed.
+        mask: `(batch, positions)`, True where a position is real. A row needs at least one.
+
+        Returns the contexts `(batch, queries, width)` and the weights `(batch, queries, positions)`, which are
+        zero at masked positions and sum to one.
+        """
+        scores = self.score(query, keys).masked_fill(~mask[:, None, :], -math.inf)
+        weights = torch.softmax(scores, dim=-1)
+        return weights @ values, weights
+
+
+class AdditiveAttention(Attention):
+    """score(q, f_i) = v^T tanh(W_q q + W_f f_i + b) (Bahdanau and others 2015)."""
+
+    def __init__(self, query_size: int, width: int, attention_size: int):
+        super().__init__()
+        self.query = nn.Linear(query_size, attention_size, bias=False)
+        self.key = nn.Linear(width, attention_size)
+        self.energy = nn.Linear(attention_size, 1, bias=False)
+
+    def keys(self, features: Tensor) -> Tensor:
+        """W_f f_i + b."""
+        return self.key(features)
+
+    def score(self, query: Tensor, keys: Tensor) -> Tensor:
+        """v^T tanh(W_q q + key_i)."""
+        return self.energy(torch.tanh(self.query(query)[:, :, None, :] + keys[:, None, :, :])).squeeze(-1)
+
+
+class DotAttention(Attention):
+    """score(q, f_i) = q^T f_i (Luong and others 2015, "dot"): query and features must be of one size."""
+
+    def __init__(self, query_size: int, width: int, attention_size: int):
+        super().__init__()
+        if query_size != width:
+            raise ValueError(f"dot attention needs queries as wide as the features, not {query_size} and {width}")
+
+    def keys(self, features: Tensor) -> Tensor:
+        """The features themselves."""
+        return features
+
+    def score(self, query: Tensor, keys: Tensor) -> Tensor:
+        """q^T key_i."""
+        return query @ keys.transpose(1, 2)
+
+
+class GeneralAttention(Attention):
+    """score(q, f_i) = q^T W f_i (Luong and others 2015, "general").
+
+    W is kept as the product W_q^T W_f of rank `attention_size`, so that a query meets short keys. The division
+    by sqrt(attention_size) keeps the softmax soft when training starts (Vaswani and others 2017).
+    """
+
+    def __init__(self, query_size: int, width: int, attention_size: int):
+        super().__init__()
+        self.query = nn.Linear(query_size, attention_size, bias=False)
+        self.key = nn.Linear(width, attention_size, bias=False)
+        self.scale = 1 / math.sqrt(attention_size)
+
+    def keys(self, features: Tensor) -> Tensor:
+        """W_f f_i, scaled."""
+        return self.key(features) * self.scale
+
+    def score(self, query: Tensor, keys: Tensor) -> Tensor:
+        """(W_q q)^T key_i."""
+        return self.query(query) @ keys.transpose(1, 2)
+
+
+ATTENTIONS: dict[str, type[AdditiveAttention] | type[DotAttention] | type[GeneralAttention]] = {
+    "additive": AdditiveAttention,
+    "dot": DotAttention,
+    "general": GeneralAttention,
+}

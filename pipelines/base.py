@@ -1,0 +1,171 @@
+"""What all pipelines share: one input or many, read ahead, batched by cost, answered in order."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+from showtell.bundle import Bundle
+from showtell.errors import InputError
+from showtell.pipelines.runtime import Runtime
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+OnError = Literal["raise", "return"]
+
+
+@dataclass(frozen=True)
+class HowToRun:
+    """How a call goes through its inputs: the options that every task has.
+
+    batch_size: at most so many inputs go through the model together; None leaves it to their cost.
+    on_error: "raise" an input's error when its turn comes, or "return" it as its answer and go on.
+    progress: show a bar on standard error.
+
+    Raises `InputError` for what cannot be done.
+    """
+
+    batch_size: int | None
+    on_error: OnError
+    progress: bool
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None and (not isinstance(self.batch_size, int) or self.batch_size < 1):
+            raise InputError(f"batch_size={self.batch_size!r}: a whole number from 1 up, or None, would do.")
+        if self.on_error not in ("raise", "return"):
+            raise InputError(f'on_error={self.on_error!r}: "raise" or "return" would do.')
+
+
+class Pipeline(ABC, Generic[Item, Answer]):
+    """Raw inputs to answers. A task says how one input is read, what it costs, and how a batch is answered.
+
+    A pipeline may be called from several threads, survives `fork`, and pickles by what it was made from.
+    """
+
+    task: ClassVar[str]
+    # The most that goes through the model at once, in the units of `cost`.
+    batch_cost: ClassVar[float]
+    # So many inputs are read before they are batched. As many again are read ahead.
+    window: ClassVar[int]
+
+    def __init__(self, bundle: Bundle, runtime: Runtime):
+        self.bundle, self.runtime = bundle, runtime
+        self.graphs = runtime.open(bundle)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by what it was made from; the graphs are opened again."""
+        return type(self), (self.bundle, self.runtime)
+
+    @abstractmethod
+    def read(self, source: Any) -> Item:
+        """Read one input, perhaps in another thread. Raises `InputError` or `MediaError`."""
+
+    @abstractmethod
+    def cost(self, item: Item) -> float:
+        """The work that an item is. A batch costs its dearest item times their number."""
+
+    @abstractmethod
+    def in_words(self, answer: Answer) -> list[tuple[str, float]]:
+        """An answer for a person to read: each part of it with its score."""
+
+    def is_one(self, inputs: Any) -> bool:
+        """Tell one input from many, which come as a list, a tuple, a data set or any other iterable."""
+        if isinstance(inputs, (str, bytes, bytearray, memoryview, PathLike, Mapping)):
+            return True
+        if any(hasattr(inputs, name) for name in ("read", "__array__", "__array_interface__")):
+            return True
+        return not (hasattr(inputs, "__iter__") or (hasattr(inputs, "__getitem__") and hasattr(inputs, "__len__")))
+
+    def run(self, inputs: Any, answer: Callable[[list[Item]], list[Answer]], how: HowToRun) -> Any:
+        """Answer one input, or many in order: a list for a list or a tuple, else an iterator that reads lazily."""
+        if self.is_one(inputs):
+            try:
+                return answer([self.read(inputs)])[0]
+            except Exception as error:
+                if how.on_error == "return":
+                    return error
+                raise
+        answers = self.stream(inputs, answer, how)
+        if how.progress:
+            answers = show_progress(answers, len(inputs) if isinstance(inputs, Sized) else None, self.task)
+        return list(answers) if isinstance(inputs, (list, tuple)) else answers
+
+    def stream(
+        self, inputs: Iterable[Any], answer: Callable[[list[Item]], list[Answer]], how: HowToRun
+    ) -> Iterator[Answer | Exception]:
+        """Answer inputs in order, a window at a time, while the next window is read."""
+        sources = in_order(inputs)
+        reading: deque[Future[Item]] = deque()
+        broken: Exception | None = None
+        window = how.batch_size or self.window
+        # One thread keeps ahead of the model, since reading is the smaller part of the work.
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="showtell-read") as reader:
+            try:
+                while True:
+                    try:
+                        while len(reading) < 2 * window:
+                            reading.append(reader.submit(self.read, next(sources)))
+                    except StopIteration:
+                        pass
+                    except Exception as error:
+                        # The caller's iterator broke: what it gave before is answered first.
+                        sources, broken = iter(()), error
+                    if not reading:
+                        break
+                    read = [reading.popleft() for _ in range(min(window, len(reading)))]
+                    yield from self.answer_window(read, answer, how)
+            finally:
+                for future in reading:
+                    future.cancel()
+        if broken is not None:
+            raise broken
+
+    def answer_window(
+        self, read: list[Future[Item]], answer: Callable[[list[Item]], list[Answer]], how: HowToRun
+    ) -> Iterator[Answer | Exception]:
+        """Answer what could be read, in batches, and give everything back in the inputs' order."""
+        errors = {place: error for place, future in enumerate(read) if (error := future.exception()) is not None}
+        items = {place: future.result() for place, future in enumerate(read) if place not in errors}
+        answers: dict[int, Answer] = {}
+        for batch in self.batches(items, how.batch_size):
+            answers.update(zip(batch, answer([items[place] for place in batch]), strict=True))
+        for place in range(len(read)):
+            error = errors.get(place)
+            if error is None:
+                yield answers[place]
+            elif isinstance(error, Exception) and how.on_error == "return":
+                yield error
+            else:
+                raise error
+
+    def batches(self, items: Mapping[int, Item], batch_size: int | None) -> Iterator[list[int]]:
+        """Group items of like cost, so that little is padding and no group costs more than `batch_cost`."""
+        costs = {place: self.cost(item) for place, item in items.items()}
+        batch: list[int] = []
+        for place in sorted(costs, key=costs.__getitem__):
+            size = len(batch) + 1
+            full = size * costs[place] > self.batch_cost if batch_size is None else size > batch_size
+            if batch and full:
+                yield batch
+                batch = []
+            batch.append(place)
+        if batch:
+            yield batch
+
+
+def in_order(inputs: Any) -> Iterator[Any]:
+    """Iterate, also over a data set that has nothing but `__getitem__` and `__len__`."""
+    return iter(inputs) if hasattr(inputs, "__iter__") else (inputs[place] for place in range(len(inputs)))
+
+
+def show_progress(answers: Iterator[Answer], total: int | None, task: str) -> Iterator[Answer]:
+    """Pass answers on and draw how far they are, on standard error."""
+    from rich.console import Console
+    from rich.progress import track
+
+    return iter(track(answers, description=task, total=total, console=Console(stderr=True)))

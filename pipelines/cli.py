@@ -1,0 +1,163 @@
+"""The `showtell` command: run a task, see the demo, list the models, export one."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from showtell.errors import ShowtellError
+from showtell.pipelines import ALIASES, MODELS, TASKS, bundled_models, find_model, pipeline, pipeline_class
+
+app = typer.Typer(
+    help="Small recurrent models with attention, from files to answers, offline.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+run_app = typer.Typer(help="Answer inputs: a table in a terminal, JSON lines in a pipe.", no_args_is_help=True)
+app.add_typer(run_app, name="run")
+
+# Options of a pipeline's call that the command decides itself.
+NOT_ON_THE_COMMAND_LINE = ("self", "on_error", "progress")
+
+
+def run_task(
+    task: str,
+    inputs: Annotated[list[str] | None, typer.Argument(help="Files; `-` is standard input.")] = None,
+    *,
+    file: Annotated[Path | None, typer.Option(help="Read inputs from here, one a line.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, in a terminal too.")] = False,
+    model: Annotated[str | None, typer.Option(help="A bundled model, a folder, or owner/name.")] = None,
+    runtime: Literal["onnx", "torch"] = "onnx",
+    device: Literal["cpu", "cuda"] = "cpu",
+    threads: Annotated[int | None, typer.Option(help="For one run of the model; default: all cores.")] = None,
+    **options: Any,
+) -> None:
+    """Answer every input in order; exit with 1 if any of them failed, its error in its row."""
+    given = list(inputs or [])
+    if file is not None:
+        given += file.read_text(encoding="utf-8").splitlines()
+    if not given:
+        raise typer.BadParameter("no inputs; name at least one, or a --file of them")
+    try:
+        pipe: Any = pipeline(task, model, runtime=runtime, device=device, threads=threads)
+        sources = (sys.stdin.buffer.read() if name == "-" else name for name in given)
+        answers = pipe(sources, **options, on_error="return", progress=sys.stderr.isatty() and len(given) > 20)
+        failed = show(zip(given, answers, strict=True), pipe.in_words, as_json or not sys.stdout.isatty())
+    except ShowtellError as error:
+        stop(error)
+    raise typer.Exit(code=1 if failed else 0)
+
+
+def show(rows: Iterator[tuple[str, Any]], in_words: Callable[[Any], list[tuple[str, float]]], as_json: bool) -> bool:
+    """Print each input's answer, or its error; return whether there was an error."""
+    failed = False
+    table = Table("input", "answer", "score")
+    for name, answer in rows:
+        error = answer if isinstance(answer, Exception) else None
+        failed |= error is not None
+        if as_json:
+            outcome = {"error": {"type": type(error).__name__, "message": str(error)}} if error else {"output": answer}
+            print(json.dumps({"input": name, **outcome}, ensure_ascii=False, default=plain), flush=True)
+        elif error:
+            table.add_row(Text(name), Text(str(error), style="red"), "")
+        else:
+            for words, score in in_words(answer):
+                table.add_row(Text(name), Text(words), f"{score:.2f}")
+                name = ""
+    if not as_json:
+        Console().print(table)
+    return failed
+
+
+def plain(value: Any) -> Any:
+    """Arrays and NumPy's numbers as JSON knows them."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def stop(error: Exception) -> None:
+    """Say what is wrong, without a traceback."""
+    Console(stderr=True).print(Text(str(error), style="red"), soft_wrap=True)
+    raise typer.Exit(code=1)
+
+
+def command_of(task: str) -> Callable[..., None]:
+    """The command of one task. Its options are those of the pipeline's call, read from its signature."""
+
+    def command(**arguments: Any) -> None:
+        run_task(task, **arguments)
+
+    own = inspect.signature(run_task, eval_str=True).parameters.values()
+    call = inspect.signature(pipeline_class(task).__call__, eval_str=True).parameters.values()
+    parameters = [p for p in own if p.name not in ("task", "options")]
+    parameters += [p for p in call if p.kind is p.KEYWORD_ONLY and p.name not in NOT_ON_THE_COMMAND_LINE]
+    parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in parameters]
+    vars(command)["__signature__"] = inspect.Signature(parameters)
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+for task in TASKS:
+    run_app.command(task, help=inspect.getdoc(pipeline_class(task)))(command_of(task))
+for alias, task in ALIASES.items():
+    run_app.command(alias, help=f"The same as {task}.")(command_of(task))
+
+
+@app.command()
+def demo(
+    report: Annotated[Path, typer.Option(help="Where the page is written.")] = Path("showtell-report.html"),
+) -> None:
+    """Answer bundled samples, print the answers, and write a page that shows where the models looked."""
+    from showtell.pipelines.demo import run_demo
+
+    run_demo(report)
+
+
+@app.command()
+def models(
+    path: Annotated[
+        str | None, typer.Option(help="Print only the folder of this task's model, or of this model.")
+    ] = None,
+) -> None:
+    """List the bundled models: their task, size, terms and folder."""
+    if path is not None:
+        try:
+            print(
+                find_model(TASKS[ALIASES.get(path, path)].default_model if ALIASES.get(path, path) in TASKS else path)
+            )
+        except ShowtellError as error:
+            stop(error)
+        return
+    table = Table("model", "task", "size", "terms", "folder")
+    for name in bundled_models():
+        folder = MODELS / name
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        size = sum(file.stat().st_size for file in folder.iterdir())
+        table.add_row(name, config["task"], f"{size / 1e6:.1f} MB", config["terms"], str(folder))
+    Console().print(table)
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="A bundled model, a folder, or owner/name on the Hub.")],
+    folder: Annotated[Path, typer.Argument(help="Where the files are written.")],
+) -> None:
+    """Write a model as ONNX files that need nothing else, for programs that are not showtell."""
+    from showtell.pipelines.export import export_model
+
+    try:
+        export_model(find_model(model), folder)
+    except ShowtellError as error:
+        stop(error)

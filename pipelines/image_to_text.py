@@ -1,0 +1,141 @@
+"""Image captioning: photographs to sentences, by an attention decoder over a CNN's grid of features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from showtell.bundle import Bundle
+from showtell.decoders.search import Arrays, Hypothesis, beam_search, sample
+from showtell.pipelines.answers import Caption
+from showtell.pipelines.base import HowToRun, OnError, Pipeline
+from showtell.pipelines.media.images import read_image, to_pixels
+from showtell.pipelines.runtime import Graph, Runtime
+
+Search = Callable[..., list[list[Hypothesis]]]
+
+# Of the search, where a model's own options say nothing.
+DEFAULTS = {"num_beams": 4, "max_length": 20, "length_penalty": 1.0, "no_repeat_ngram_size": 0}
+
+
+class ImageToText(Pipeline[np.ndarray, list[Caption]]):
+    """Captions of photographs: for each a list of `Caption`, best first."""
+
+    task: ClassVar[str] = "image-to-text"
+    batch_cost: ClassVar[float] = 16
+    window: ClassVar[int] = 16
+
+    def __init__(self, bundle: Bundle, runtime: Runtime):
+        super().__init__(bundle, runtime)
+        self.tokenizer = bundle.tokenizer()
+        self.image_size: int = bundle.config["encoder"]["image_size"]
+
+    def __call__(
+        self,
+        images: Any,
+        *,
+        num_beams: int | None = None,
+        max_length: int | None = None,
+        length_penalty: float | None = None,
+        no_repeat_ngram_size: int | None = None,
+        num_return_sequences: int = 1,
+        do_sample: bool = False,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        return_attention: bool = False,
+        batch_size: int | None = None,
+        on_error: OnError = "raise",
+        progress: bool = False,
+    ) -> Any:
+        """Caption one photograph or many.
+
+        images: a path, bytes, an open file, an array `(height, width, 3)`, a PIL image or a data set's row; a
+            list of them; or any iterable of them.
+        num_beams, max_length, length_penalty, no_repeat_ngram_size: of the beam search; the model's own where not
+            given. num_return_sequences: captions a photograph, up to `num_beams` unless they are sampled.
+        do_sample: draw captions instead, each word among the `top_k` likeliest (0: all) that together hold
+            `top_p`, at `temperature`. The same `seed` draws the same of the same photograph.
+        return_attention: add where the model looked at each word.
+        batch_size, on_error, progress: see `HowToRun`.
+
+        Returns a list of `Caption` for one photograph, a list of such lists for a list, and an iterator of them
+        for any other iterable. Raises `InputError` for an input or an option, `MediaError` for a file.
+        """
+        defaults = DEFAULTS | self.bundle.config["options"]
+        common = {
+            "max_length": defaults["max_length"] if max_length is None else max_length,
+            "no_repeat_ngram_size": (
+                defaults["no_repeat_ngram_size"] if no_repeat_ngram_size is None else no_repeat_ngram_size
+            ),
+            "num_return_sequences": num_return_sequences,
+        }
+        if do_sample:
+            search = partial(sample, **common, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+        else:
+            search = partial(
+                beam_search,
+                **common,
+                num_beams=defaults["num_beams"] if num_beams is None else num_beams,
+                length_penalty=defaults["length_penalty"] if length_penalty is None else length_penalty,
+            )
+        how = HowToRun(batch_size, on_error, progress)
+        return self.run(images, lambda pixels: self.answer(pixels, search, return_attention), how)
+
+    def read(self, source: Any) -> np.ndarray:
+        """A photograph squeezed to the square that the model sees, `(size, size, 3)`."""
+        return to_pixels(read_image(source), size=self.image_size)
+
+    def cost(self, item: np.ndarray) -> float:
+        """All photographs are of one size."""
+        return 1
+
+    def in_words(self, answer: list[Caption]) -> list[tuple[str, float]]:
+        """Each caption with its score."""
+        return [(caption["generated_text"], caption["score"]) for caption in answer]
+
+    def answer(self, pixels: list[np.ndarray], search: Search, return_attention: bool) -> list[list[Caption]]:
+        """Encode a batch once, then search for the captions of each."""
+        encoded = self.graphs["encode"](pixels=np.stack(pixels))
+        found = write(self.graphs["step"], encoded, self.bundle.config["decoder"], search)
+        return [[self.caption(hypothesis, return_attention) for hypothesis in hypotheses] for hypotheses in found]
+
+    def caption(self, hypothesis: Hypothesis, return_attention: bool) -> Caption:
+        """Tokens to text; a clitic such as "'s" is written onto the word before it, and their attention is shared."""
+        words: list[str] = []
+        looks: list[list[np.ndarray]] = []
+        for token, look in zip(hypothesis.tokens, hypothesis.trace["attention"], strict=True):
+            word = self.tokenizer.id_to_token(token)
+            if words and (word == "n't" or word.startswith("'")):
+                words[-1] += word
+                looks[-1].append(look)
+            else:
+                words.append(word)
+                looks.append([look])
+        answer = Caption(generated_text=" ".join(words), score=hypothesis.score)
+        if return_attention:
+            rows, columns = self.bundle.config["memory"]["grid"]
+            means = [np.mean(shared, axis=0) for shared in looks]
+            answer["attention"] = np.asarray(means, np.float32).reshape(len(words), rows, columns)
+        return answer
+
+
+def write(step: Graph, encoded: Arrays, decoder: Mapping[str, Any], search: Search) -> list[list[Hypothesis]]:
+    """Search for the texts of a batch that the `encode` graph has read.
+
+    What the step graph gives anew, as `next_hidden` for `hidden`, is state; the rest of what was encoded is context.
+    """
+    state = {name: value for name, value in encoded.items() if f"next_{name}" in step.outputs}
+    context = {name: value for name, value in encoded.items() if name not in state}
+
+    def advance(tokens: np.ndarray, state: Arrays, context: Arrays) -> tuple[np.ndarray, Arrays, Arrays]:
+        after = step(tokens=tokens, **state, **context)
+        following = {name: after[f"next_{name}"] for name in state}
+        return after["log_probs"], following, {"attention": after["attention"]}
+
+    never = (decoder["pad"], decoder["start"], decoder["unknown"])
+    return search(advance, state, context, start=decoder["start"], end=decoder["end"], suppress_tokens=never)
