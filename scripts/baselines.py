@@ -1,0 +1,47 @@
+"""Well-known models that the benchmark is against, with random weights: they take as long as trained ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import (
+    GPT2Config,
+    VisionEncoderDecoderConfig,
+    VisionEncoderDecoderModel,
+    ViTConfig,
+    ViTImageProcessor,
+)
+
+
+class VitGpt2:
+    """ViT-GPT2, an image captioner: ViT-base at 224 pixels and GPT-2 that attends to it.
+
+    vit, gpt2: the sizes of its halves.
+    """
+
+    # A usual caption and its end; with random weights it would not end by itself.
+    new_tokens = 12
+
+    def __init__(self, vit: ViTConfig, gpt2: GPT2Config):
+        config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(vit, gpt2)
+        self.model: Any = VisionEncoderDecoderModel(config=config).eval()
+        self.processor = ViTImageProcessor()
+
+    def caption(self, files: Sequence[Path], *, num_beams: int) -> Tensor:
+        """Tokens of a batch of photographs, `(files, 1 + new_tokens)`, the start first; as text they cost nothing."""
+        images = [Image.open(file).convert("RGB") for file in files]
+        pixels = self.processor(images, return_tensors="pt")["pixel_values"]
+        with torch.inference_mode():
+            return self.model.generate(
+                pixels,
+                num_beams=num_beams,
+                min_new_tokens=self.new_tokens,
+                max_new_tokens=self.new_tokens,
+                decoder_start_token_id=0,
+                pad_token_id=0,
+            )
