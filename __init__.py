@@ -7,10 +7,10 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from showtell.errors import InputError, JobError, MediaError, MissingExtraError, ModelError, ShowtellError
+from showtell.lazy import attach
 
 if TYPE_CHECKING:
     from showtell.composition import compose
@@ -29,11 +29,8 @@ __all__ = [
     "pipeline",
 ]
 
-# `import showtell` stays light: a name is fetched from its room when it is first used (PEP 562).
-ROOMS = {"pipeline": "showtell.pipelines", "compose": "showtell.composition"}
+__getattr__, _ = attach(__name__, {"compose": "showtell.composition", "pipeline": "showtell.pipelines"})
 
 
-def __getattr__(name: str) -> Any:
-    if name not in ROOMS:
-        raise AttributeError(f"module 'showtell' has no attribute {name!r}")
-    return getattr(importlib.import_module(ROOMS[name]), name)
+def __dir__() -> list[str]:
+    return __all__

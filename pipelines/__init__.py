@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from showtell.pipelines.image_to_text import ImageToText
 
 MODELS = Path(__file__).parent / "models"
+HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 class Task(NamedTuple):
@@ -72,11 +73,12 @@ def pipeline(
 
     Raises `InputError` for an unknown task or option, `ModelError` for a model that cannot be opened.
     """
-    name = ALIASES.get(task, task) if isinstance(task, str) else task
+    name = ALIASES.get(task, task) if isinstance(task, str) else ""
     if name not in TASKS:
         raise InputError(f"task {task!r} is not known; one of {', '.join([*TASKS, *ALIASES])} would do.")
-    bundle = Bundle.open(find_model(model or TASKS[name].default_model, revision), task=name)
-    return pipeline_class(name)(bundle, Runtime(runtime, device, threads))
+    run_on = Runtime(runtime, device, threads)
+    folder = find_model(TASKS[name].default_model if model is None else model, revision)
+    return pipeline_class(name)(Bundle.open(folder, task=name), run_on)
 
 
 def pipeline_class(task: str) -> type[Pipeline[Any, Any]]:
@@ -86,14 +88,19 @@ def pipeline_class(task: str) -> type[Pipeline[Any, Any]]:
 
 def find_model(model: str | PathLike[str], revision: str | None = None) -> Path:
     """The folder of a model: one that is bundled, one on this machine, or one fetched from the Hub."""
-    folder = Path(model)
-    if str(model) in bundled_models():
-        return MODELS / folder
-    if not folder.exists() and isinstance(model, str) and re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model):
+    if not isinstance(model, (str, PathLike)):
+        raise InputError(f"model={model!r}: a model's name or folder would do.")
+    folder = MODELS / model if str(model) in bundled_models() else Path(model)
+    if folder.exists():
+        if revision is not None:
+            raise InputError(f"revision={revision!r}: {model} is on this machine, where only None would do.")
+        return folder
+    if isinstance(model, str) and HUB_NAME.fullmatch(model):
         return fetch_from_hub(model, revision)
-    if not folder.exists() and folder.name == str(model):
-        raise ModelError(f"{model}: no such model or folder; one of {', '.join(bundled_models())} would do.")
-    return folder
+    raise ModelError(
+        f"{model}: there is no such model or folder; {', '.join(bundled_models())}, a saved model's folder, or "
+        '"owner/name" on the Hugging Face Hub would do.'
+    )
 
 
 def bundled_models() -> list[str]:

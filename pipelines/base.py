@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
@@ -52,6 +53,8 @@ class Pipeline(ABC, Generic[Item, Answer]):
     batch_cost: ClassVar[float]
     # So many inputs are read before they are batched. As many again are read ahead.
     window: ClassVar[int]
+    # Each task names its own options.
+    __call__: Callable[..., Any]
 
     def __init__(self, bundle: Bundle, runtime: Runtime):
         self.bundle, self.runtime = bundle, runtime
@@ -77,7 +80,8 @@ class Pipeline(ABC, Generic[Item, Answer]):
         """Tell one input from many, which come as a list, a tuple, a data set or any other iterable."""
         if isinstance(inputs, (str, bytes, bytearray, memoryview, PathLike, Mapping)):
             return True
-        if any(hasattr(inputs, name) for name in ("read", "__array__", "__array_interface__")):
+        # Not `__array_interface__`: to ask a PIL image for it is to decode the file, which may fail.
+        if hasattr(inputs, "read") or hasattr(inputs, "__array__"):
             return True
         return not (hasattr(inputs, "__iter__") or (hasattr(inputs, "__getitem__") and hasattr(inputs, "__len__")))
 
@@ -85,11 +89,12 @@ class Pipeline(ABC, Generic[Item, Answer]):
         """Answer one input, or many in order: a list for a list or a tuple, else an iterator that reads lazily."""
         if self.is_one(inputs):
             try:
-                return answer([self.read(inputs)])[0]
+                item = self.read(inputs)
             except Exception as error:
                 if how.on_error == "return":
                     return error
                 raise
+            return answer([item])[0]
         answers = self.stream(inputs, answer, how)
         if how.progress:
             answers = show_progress(answers, len(inputs) if isinstance(inputs, Sized) else None, self.task)
@@ -166,6 +171,8 @@ def in_order(inputs: Any) -> Iterator[Any]:
 def show_progress(answers: Iterator[Answer], total: int | None, task: str) -> Iterator[Answer]:
     """Pass answers on and draw how far they are, on standard error."""
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import Progress
 
-    return iter(track(answers, description=task, total=total, console=Console(stderr=True)))
+    # The caller's own prints go around the bar in a terminal, and untouched to a file or a pipe.
+    with Progress(console=Console(stderr=True), redirect_stdout=sys.stdout.isatty()) as progress:
+        yield from progress.track(answers, total=total, description=task)

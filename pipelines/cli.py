@@ -14,11 +14,48 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
 
-from showtell.errors import ShowtellError
+from showtell.errors import InputError, ShowtellError
 from showtell.pipelines import ALIASES, MODELS, TASKS, bundled_models, find_model, pipeline, pipeline_class
 
+# Options of a pipeline's call that the command decides itself.
+NOT_ON_THE_COMMAND_LINE = ("self", "on_error", "progress")
+# What the others mean, for `--help`.
+HELP = {
+    "num_beams": "Sentences followed at once by the search. Default: the model's own.",
+    "max_length": "The most words. Default: the model's own.",
+    "length_penalty": "Above 1 favours long answers, below 1 short ones. Default: the model's own.",
+    "no_repeat_ngram_size": "No run of so many words comes twice; 0 lets any. Default: the model's own.",
+    "num_return_sequences": "Answers for each input, best first.",
+    "do_sample": "Draw answers at random in place of searching for the best.",
+    "temperature": "When drawing: below 1 sharpens the probabilities, above 1 flattens them.",
+    "top_k": "When drawing: among so many likeliest words; 0 is all.",
+    "top_p": "When drawing: among the fewest words that hold this much of the probability.",
+    "seed": "When drawing: the same seed draws the same.",
+    "return_attention": "Add where the model looked at each word (JSON lines only).",
+    "batch_size": "At most so many inputs go through the model together. Default: as their cost allows.",
+}
+# Above so many inputs a terminal shows a bar.
+LONG_WORK = 20
+
+
+class Commands(TyperGroup):
+    """Commands whose errors are one line each, and the exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # nobody reads on, as after `| head`: the caller ends quietly
+        except (ShowtellError, OSError) as error:
+            Console(stderr=True).print(Text(str(error), style="red"), soft_wrap=True)
+            raise typer.Exit(code=1) from error
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Small recurrent models with attention, from files to answers, offline.",
     no_args_is_help=True,
     add_completion=False,
@@ -27,9 +64,6 @@ app = typer.Typer(
 run_app = typer.Typer(help="Answer inputs: a table in a terminal, JSON lines in a pipe.", no_args_is_help=True)
 app.add_typer(run_app, name="run")
 
-# Options of a pipeline's call that the command decides itself.
-NOT_ON_THE_COMMAND_LINE = ("self", "on_error", "progress")
-
 
 def run_task(
     task: str,
@@ -37,33 +71,40 @@ def run_task(
     *,
     file: Annotated[Path | None, typer.Option(help="Read inputs from here, one a line.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines, in a terminal too.")] = False,
-    model: Annotated[str | None, typer.Option(help="A bundled model, a folder, or owner/name.")] = None,
-    runtime: Literal["onnx", "torch"] = "onnx",
-    device: Literal["cpu", "cuda"] = "cpu",
-    threads: Annotated[int | None, typer.Option(help="For one run of the model; default: all cores.")] = None,
+    model: Annotated[str | None, typer.Option(help="A bundled model, a folder, or owner/name on the Hub.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Which commit, tag or branch on the Hub.")] = None,
+    runtime: Annotated[Literal["onnx", "torch"], typer.Option(help="What computes.")] = "onnx",
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where.")] = "cpu",
+    threads: Annotated[int | None, typer.Option(help="For one run of the model. Default: one for each core.")] = None,
     **options: Any,
 ) -> None:
     """Answer every input in order; exit with 1 if any of them failed, its error in its row."""
-    given = list(inputs or [])
-    if file is not None:
-        given += file.read_text(encoding="utf-8").splitlines()
+    given = [*(inputs or []), *(read_lines(file) if file else [])]
     if not given:
         raise typer.BadParameter("no inputs; name at least one, or a --file of them")
-    try:
-        pipe: Any = pipeline(task, model, runtime=runtime, device=device, threads=threads)
-        sources = (sys.stdin.buffer.read() if name == "-" else name for name in given)
-        answers = pipe(sources, **options, on_error="return", progress=sys.stderr.isatty() and len(given) > 20)
-        failed = show(zip(given, answers, strict=True), pipe.in_words, as_json or not sys.stdout.isatty())
-    except ShowtellError as error:
-        stop(error)
+    pipe: Any = pipeline(task, model, revision=revision, runtime=runtime, device=device, threads=threads)
+    sources = (sys.stdin.buffer.read() if name == "-" else name for name in given)
+    progress = sys.stderr.isatty() and len(given) > LONG_WORK
+    answers = pipe(sources, **options, on_error="return", progress=progress)
+    failed = show(zip(given, answers, strict=True), pipe.in_words, as_json or not sys.stdout.isatty())
     raise typer.Exit(code=1 if failed else 0)
+
+
+def read_lines(file: Path) -> list[str]:
+    """The lines of a text file, the last one ended or not."""
+    try:
+        with file.open(encoding="utf-8-sig") as lines:
+            return [line.removesuffix("\n") for line in lines]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: this is not text in UTF-8 ({error.reason}); one input a line would do.") from error
 
 
 def show(rows: Iterator[tuple[str, Any]], in_words: Callable[[Any], list[tuple[str, float]]], as_json: bool) -> bool:
     """Print each input's answer, or its error; return whether there was an error."""
     failed = False
     table = Table("input", "answer", "score")
-    for name, answer in rows:
+    for given, answer in rows:
+        name = given.encode(errors="backslashreplace").decode()  # a file's name need not be UTF-8
         error = answer if isinstance(answer, Exception) else None
         failed |= error is not None
         if as_json:
@@ -87,12 +128,6 @@ def plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def stop(error: Exception) -> None:
-    """Say what is wrong, without a traceback."""
-    Console(stderr=True).print(Text(str(error), style="red"), soft_wrap=True)
-    raise typer.Exit(code=1)
-
-
 def command_of(task: str) -> Callable[..., None]:
     """The command of one task. Its options are those of the pipeline's call, read from its signature."""
 
@@ -102,7 +137,11 @@ def command_of(task: str) -> Callable[..., None]:
     own = inspect.signature(run_task, eval_str=True).parameters.values()
     call = inspect.signature(pipeline_class(task).__call__, eval_str=True).parameters.values()
     parameters = [p for p in own if p.name not in ("task", "options")]
-    parameters += [p for p in call if p.kind is p.KEYWORD_ONLY and p.name not in NOT_ON_THE_COMMAND_LINE]
+    parameters += [
+        p.replace(annotation=Annotated[p.annotation, typer.Option(help=HELP[p.name])])
+        for p in call
+        if p.kind is p.KEYWORD_ONLY and p.name not in NOT_ON_THE_COMMAND_LINE
+    ]
     parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in parameters]
     vars(command)["__signature__"] = inspect.Signature(parameters)
     command.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -127,18 +166,15 @@ def demo(
 
 @app.command()
 def models(
-    path: Annotated[
-        str | None, typer.Option(help="Print only the folder of this task's model, or of this model.")
-    ] = None,
+    path: Annotated[str | None, typer.Option(help="Print only the folder of this model, or of this task's.")] = None,
 ) -> None:
     """List the bundled models: their task, size, terms and folder."""
     if path is not None:
-        try:
-            print(
-                find_model(TASKS[ALIASES.get(path, path)].default_model if ALIASES.get(path, path) in TASKS else path)
-            )
-        except ShowtellError as error:
-            stop(error)
+        task = ALIASES.get(path, path)
+        name = TASKS[task].default_model if task in TASKS else path
+        if name not in bundled_models():
+            raise InputError(f"{path}: no such task or bundled model; one of {', '.join(TASKS)} would do.")
+        print(MODELS / name)
         return
     table = Table("model", "task", "size", "terms", "folder")
     for name in bundled_models():
@@ -152,12 +188,9 @@ def models(
 @app.command()
 def export(
     model: Annotated[str, typer.Argument(help="A bundled model, a folder, or owner/name on the Hub.")],
-    folder: Annotated[Path, typer.Argument(help="Where the files are written.")],
+    folder: Annotated[Path, typer.Argument(help="Where the files are written: a new or an empty folder.")],
 ) -> None:
     """Write a model as ONNX files that need nothing else, for programs that are not showtell."""
     from showtell.pipelines.export import export_model
 
-    try:
-        export_model(find_model(model), folder)
-    except ShowtellError as error:
-        stop(error)
+    export_model(find_model(model), folder)

@@ -89,7 +89,7 @@ def answer(demonstration: Demonstration) -> Answered:
     """Open the task's bundled model, and ask it for the first sample, then for the others at once."""
     first, *others = demonstration.samples.values()
     start = perf_counter()
-    pipe: Callable[..., Any] = pipeline(demonstration.task)
+    pipe = pipeline(demonstration.task)
     answers = pipe([first], **demonstration.options)
     first_seconds = perf_counter() - start
     answers += pipe(others, **demonstration.options)

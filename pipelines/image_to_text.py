@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from showtell.bundle import Bundle
+from showtell.bundle import CONFIG, Bundle
 from showtell.decoders.search import Arrays, Hypothesis, beam_search, sample
+from showtell.errors import ModelError
 from showtell.pipelines.answers import Caption
 from showtell.pipelines.base import HowToRun, OnError, Pipeline
 from showtell.pipelines.media.images import read_image, to_pixels
@@ -17,6 +18,7 @@ from showtell.pipelines.runtime import Graph, Runtime
 
 Search = Callable[..., list[list[Hypothesis]]]
 
+SPECIAL_TOKENS = ("pad", "start", "end", "unknown")
 # Of the search, where a model's own options say nothing.
 DEFAULTS = {"num_beams": 4, "max_length": 20, "length_penalty": 1.0, "no_repeat_ngram_size": 0}
 
@@ -30,8 +32,18 @@ class ImageToText(Pipeline[np.ndarray, list[Caption]]):
 
     def __init__(self, bundle: Bundle, runtime: Runtime):
         super().__init__(bundle, runtime)
-        self.tokenizer = bundle.tokenizer()
-        self.image_size: int = bundle.config["encoder"]["image_size"]
+        self.words = {token: word for word, token in bundle.tokenizer().get_vocab().items()}
+        config = bundle.config
+        try:
+            self.image_size: int = config["encoder"]["image_size"]
+            self.tokens: dict[str, int] = {name: config["decoder"][name] for name in SPECIAL_TOKENS}
+            self.grid: tuple[int, int] = tuple(config["memory"]["grid"])
+            self.options = {name: config["options"].get(name, default) for name, default in DEFAULTS.items()}
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ModelError(
+                f"{bundle.folder / CONFIG}: it does not say all that a captioner needs ({error!r}); a model that "
+                "showtell saved would be accepted."
+            ) from error
 
     def __call__(
         self,
@@ -66,23 +78,19 @@ class ImageToText(Pipeline[np.ndarray, list[Caption]]):
         Returns a list of `Caption` for one photograph, a list of such lists for a list, and an iterator of them
         for any other iterable. Raises `InputError` for an input or an option, `MediaError` for a file.
         """
-        defaults = DEFAULTS | self.bundle.config["options"]
-        common = {
-            "max_length": defaults["max_length"] if max_length is None else max_length,
-            "no_repeat_ngram_size": (
-                defaults["no_repeat_ngram_size"] if no_repeat_ngram_size is None else no_repeat_ngram_size
-            ),
-            "num_return_sequences": num_return_sequences,
+        given = {
+            "num_beams": num_beams,
+            "max_length": max_length,
+            "length_penalty": length_penalty,
+            "no_repeat_ngram_size": no_repeat_ngram_size,
         }
+        options = self.options | {name: value for name, value in given.items() if value is not None}
+        options["num_return_sequences"] = num_return_sequences
         if do_sample:
-            search = partial(sample, **common, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+            del options["num_beams"], options["length_penalty"]
+            search = partial(sample, **options, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
         else:
-            search = partial(
-                beam_search,
-                **common,
-                num_beams=defaults["num_beams"] if num_beams is None else num_beams,
-                length_penalty=defaults["length_penalty"] if length_penalty is None else length_penalty,
-            )
+            search = partial(beam_search, **options)
         how = HowToRun(batch_size, on_error, progress)
         return self.run(images, lambda pixels: self.answer(pixels, search, return_attention), how)
 
@@ -101,7 +109,7 @@ class ImageToText(Pipeline[np.ndarray, list[Caption]]):
     def answer(self, pixels: list[np.ndarray], search: Search, return_attention: bool) -> list[list[Caption]]:
         """Encode a batch once, then search for the captions of each."""
         encoded = self.graphs["encode"](pixels=np.stack(pixels))
-        found = write(self.graphs["step"], encoded, self.bundle.config["decoder"], search)
+        found = write(self.graphs["step"], encoded, self.tokens, search)
         return [[self.caption(hypothesis, return_attention) for hypothesis in hypotheses] for hypotheses in found]
 
     def caption(self, hypothesis: Hypothesis, return_attention: bool) -> Caption:
@@ -109,7 +117,7 @@ class ImageToText(Pipeline[np.ndarray, list[Caption]]):
         words: list[str] = []
         looks: list[list[np.ndarray]] = []
         for token, look in zip(hypothesis.tokens, hypothesis.trace["attention"], strict=True):
-            word = self.tokenizer.id_to_token(token)
+            word = self.words[token]
             if words and (word == "n't" or word.startswith("'")):
                 words[-1] += word
                 looks[-1].append(look)
@@ -118,9 +126,8 @@ class ImageToText(Pipeline[np.ndarray, list[Caption]]):
                 looks.append([look])
         answer = Caption(generated_text=" ".join(words), score=hypothesis.score)
         if return_attention:
-            rows, columns = self.bundle.config["memory"]["grid"]
             means = [np.mean(shared, axis=0) for shared in looks]
-            answer["attention"] = np.asarray(means, np.float32).reshape(len(words), rows, columns)
+            answer["attention"] = np.asarray(means, np.float32).reshape(len(words), *self.grid)
         return answer
 
 

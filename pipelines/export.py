@@ -1,0 +1,84 @@
+"""Export: a model as ONNX files that hold their weights, for programs that are not showtell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from showtell.bundle import CARD, CONFIG, TOKENIZER, Bundle
+from showtell.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, ValueInfoProto
+
+# What their caller must know of the model's parts.
+SETTINGS = ("image_size", "grid", "start", "end", "pad", "unknown")
+# What a task's graphs do together, for who writes their caller.
+HOW_TO_CALL = {
+    "image-to-text": """\
+1. Squeeze the photograph to a square of `image_size` pixels, RGB, 0 to 255; do not crop it.
+2. `encode` it once. Its outputs that `step` knows by the same name are kept for every step.
+3. Call `step` with the token written last, at first `start`. `log_probs` tells how probable each token is next:
+   take the best, never `pad`, `start` or `unknown`, or search with several beams. `next_NAME` is what `step` takes
+   as NAME the next time. Stop at `end`.
+4. `tokenizer.json` has the tokens' words. Write "n't" and what begins with "'" onto the word before it.
+"""
+}
+
+
+def export_model(source: str | Path, folder: str | Path) -> None:
+    """Write a saved model's graphs, each with its weights as fp32 inside, and what their caller must know.
+
+    source: a bundle's folder. folder: a new or an empty one; `config.json`, `README.md`, `tokenizer.json` and
+    one `.onnx` file a graph are written there.
+
+    Raises `ModelError` for the source, `InputError` for the folder, `MissingExtraError` if `onnx` is not installed.
+    """
+    try:
+        import onnx
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            'to export needs onnx, which is not installed: pip install "showtell[torch]".'
+        ) from error
+
+    bundle, folder = Bundle.open(source), Path(folder)
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise InputError(f"{folder}: something is there already; a new or an empty folder would do.")
+    weights = bundle.weights()
+    models = {name: onnx.load(bundle.graph_file(name), load_external_data=False) for name in bundle.config["graphs"]}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, model in models.items():
+        for tensor in model.graph.initializer:
+            if tensor.name in bundle.config["graphs"][name]["weights"]:
+                tensor.CopyFrom(onnx.numpy_helper.from_array(weights[tensor.name], tensor.name))
+        onnx.save(model, folder / f"{name}.onnx")
+    (folder / TOKENIZER).write_text(bundle.tokenizer().to_str(), encoding="utf-8")
+    config = {name: bundle.config.get(name) for name in ("task", "terms", "options")}
+    for part in ("encoder", "memory", "decoder"):
+        config |= {name: value for name, value in bundle.config[part].items() if name in SETTINGS}
+    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    (folder / CARD).write_text(readme(config, models), encoding="utf-8")
+
+
+def readme(config: Mapping[str, Any], models: Mapping[str, ModelProto]) -> str:
+    """How to call the graphs, with the names, types and shapes of what goes in and out."""
+    lines = [f"# A model for {config['task']}, as ONNX", "", HOW_TO_CALL[config["task"]]]
+    if config["terms"]:
+        lines += [f"Terms of use: {config['terms']}", ""]
+    for name, model in models.items():
+        lines += [f"## {name}.onnx", "", "| | name | type | shape |", "| --- | --- | --- | --- |"]
+        lines += [row("in", value) for value in model.graph.input]
+        lines += [*(row("out", value) for value in model.graph.output), ""]
+    return "\n".join(lines)
+
+
+def row(way: str, value: ValueInfoProto) -> str:
+    """A line of the table."""
+    import onnx
+
+    tensor = value.type.tensor_type
+    kind = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+    shape = ", ".join(side.dim_param or str(side.dim_value) for side in tensor.shape.dim)
+    return f"| {way} | {value.name} | {kind} | {shape} |"

@@ -1,0 +1,378 @@
+"""Photographs to captions: the same answers in every batch, in both runtimes, from every way of storing a picture."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from showtell import InputError, MediaError, pipeline
+from showtell.decoders.beams import Hypothesis
+from showtell.pipelines.image_to_text import ImageToText
+
+MEDIA = Path(__file__).parents[1] / "media"
+CAT = MEDIA / "cat.jpg"
+
+
+def assert_same(answers: Any, expected: Any) -> None:
+    """The same captions: exactly in words, to 1e-4 in scores and in attention."""
+    for captions, wanted in zip(answers, expected, strict=True):
+        assert [c["generated_text"] for c in captions] == [c["generated_text"] for c in wanted]
+        for one, other in zip(captions, wanted, strict=True):
+            assert one["score"] == pytest.approx(other["score"], abs=1e-4)
+            if "attention" in other:
+                np.testing.assert_allclose(one["attention"], other["attention"], atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def tiny_caption(tiny: Path) -> ImageToText:
+    return pipeline("image-to-text", tiny, threads=1)
+
+
+@pytest.fixture(scope="module")
+def alone(caption: ImageToText, photographs: list[Path]) -> list[Any]:
+    """The captions of every photograph by itself."""
+    return [caption(path, num_return_sequences=2, return_attention=True) for path in photographs]
+
+
+@pytest.mark.parametrize("batch_size", [None, 1, 2, 3, 7, 8])
+def test_batched_equals_single(
+    caption: ImageToText, photographs: list[Path], alone: list[Any], batch_size: int | None
+) -> None:
+    options = {"num_return_sequences": 2, "return_attention": True}
+    assert len(photographs) % 7 == 1  # a last batch of one
+    assert_same(caption(photographs, batch_size=batch_size, **options), alone)
+
+
+def test_torch_equals_onnx(photographs: list[Path], alone: list[Any]) -> None:
+    by_torch = pipeline("image-to-text", runtime="torch")
+    assert_same(by_torch(photographs, num_return_sequences=2, return_attention=True), alone)
+
+
+@pytest.mark.parametrize("batch_size", range(1, 10))
+def test_batched_equals_single_in_a_model_of_random_weights(
+    tiny_caption: ImageToText, photographs: list[Path], batch_size: int
+) -> None:
+    alone = [tiny_caption(path, return_attention=True) for path in photographs]
+    assert len({captions[0]["generated_text"] for captions in alone}) > 2
+    assert_same(tiny_caption(photographs, return_attention=True, batch_size=batch_size), alone)
+    drawn = [tiny_caption(path, do_sample=True, seed=3) for path in photographs]
+    assert_same(tiny_caption(photographs, do_sample=True, seed=3, batch_size=batch_size), drawn)
+
+
+def test_torch_equals_onnx_in_a_model_of_random_weights(
+    tiny: Path, tiny_caption: ImageToText, photographs: list[Path]
+) -> None:
+    by_torch = pipeline("image-to-text", tiny, runtime="torch")
+    ways: list[dict[str, Any]] = [{}, {"num_return_sequences": 2}, {"do_sample": True, "num_return_sequences": 3}]
+    for options in ways:
+        assert_same(by_torch(photographs, **options), tiny_caption(photographs, **options))
+
+
+def test_an_answer_is_a_sentence_and_a_probability(caption: ImageToText) -> None:
+    [answer] = caption(CAT)
+    assert answer.keys() == {"generated_text", "score"}
+    assert answer["generated_text"] == answer["generated_text"].strip().lower() != ""
+    assert 0 < answer["score"] <= 1 and type(answer["score"]) is float
+
+
+def test_every_way_to_hand_in_photographs_gives_the_same(tiny_caption: ImageToText) -> None:
+    one = tiny_caption(CAT)
+    image, data = Image.open(CAT), CAT.read_bytes()
+    for source in (str(CAT), data, bytearray(data), io.BytesIO(data), image, np.asarray(image), {"image": image}):
+        assert tiny_caption(source) == one
+    with CAT.open("rb") as opened:
+        assert tiny_caption(opened) == one
+    assert_same(tiny_caption([CAT, image, data]), [one] * 3)
+    assert_same(tiny_caption((CAT, data)), [one] * 2)
+    assert_same(tiny_caption(path for path in (CAT, CAT)), [one] * 2)
+    assert tiny_caption([]) == []
+    assert list(tiny_caption(iter([]))) == []
+
+
+def test_a_hugging_face_data_set_s_rows_are_answered(tiny_caption: ImageToText, photographs: list[Path]) -> None:
+    import datasets
+
+    expected = tiny_caption(photographs)
+    paths = datasets.Dataset.from_dict({"image": list(map(str, photographs)), "caption": [""] * len(photographs)})
+    for feature in (datasets.Image(), datasets.Image(decode=False)):
+        rows = paths.cast_column("image", feature)
+        assert_same(tiny_caption(rows), expected)
+        assert tiny_caption(rows[0]) == tiny_caption(photographs[0])
+        assert_same(tiny_caption(rows["image"]), expected)
+
+
+def test_a_torch_data_set_s_items_are_answered(tiny_caption: ImageToText, photographs: list[Path]) -> None:
+    from torch.utils.data import Dataset
+
+    class Photographs(Dataset):
+        def __getitem__(self, place: int) -> Image.Image:
+            return Image.open(photographs[place])
+
+        def __len__(self) -> int:
+            return len(photographs)
+
+    assert_same(tiny_caption(Photographs()), tiny_caption(photographs))
+
+
+def test_an_endless_iterator_is_answered_in_order(tiny_caption: ImageToText, photographs: list[Path]) -> None:
+    expected = tiny_caption(photographs)
+    answers = tiny_caption(itertools.cycle(photographs))
+    assert_same(itertools.islice(answers, 60), itertools.islice(itertools.cycle(expected), 60))
+    answers.close()
+
+
+def test_several_threads_caption_at_once(caption: ImageToText, photographs: list[Path], alone: list[Any]) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        answers = pool.map(lambda path: caption(path, num_return_sequences=2, return_attention=True), photographs)
+        assert_same(answers, alone)
+
+
+# Options.
+
+
+def test_options_shape_the_captions(tiny_caption: ImageToText) -> None:
+    assert len(tiny_caption(CAT, num_beams=4, num_return_sequences=4)) == 4
+    assert all(len(c["generated_text"].split()) <= 3 for c in tiny_caption(CAT, max_length=3))
+    words = tiny_caption(CAT, no_repeat_ngram_size=1, max_length=12)[0]["generated_text"].replace("'", " '").split()
+    assert len(words) == len(set(words))
+    drawing = {"do_sample": True, "temperature": 9.0, "num_return_sequences": 5}
+    draws = [tiny_caption(CAT, **drawing, seed=seed) for seed in (1, 1, 2)]
+    assert draws[0] == draws[1] != draws[2]
+    likeliest = tiny_caption(CAT, do_sample=True, top_k=1)
+    assert_same([likeliest], [tiny_caption(CAT, num_beams=1)])
+
+
+def test_attention_tells_where_the_model_looked_at_each_word(caption: ImageToText) -> None:
+    [answer] = caption(CAT, return_attention=True)
+    attention = answer["attention"]
+    assert attention.dtype == np.float32
+    assert attention.shape == (len(answer["generated_text"].split()), *caption.grid)
+    np.testing.assert_allclose(attention.sum(axis=(1, 2)), 1, atol=1e-4)
+
+
+def test_a_clitic_is_written_onto_the_word_before_it_and_shares_its_attention(tiny_caption: ImageToText) -> None:
+    tokens = {word: token for token, word in tiny_caption.words.items()}
+    text = ["a", "dog", "'s", "does", "n't"]
+    looks = np.arange(20, dtype=np.float32).reshape(5, 4)
+    found = Hypothesis(tuple(tokens[word] for word in text), np.zeros(6, np.float32), {"attention": looks})
+    answer = tiny_caption.caption(found, True)
+    assert answer["generated_text"] == "a dog's doesn't"
+    wanted = np.stack([looks[0], looks[1:3].mean(axis=0), looks[3:].mean(axis=0)])
+    np.testing.assert_array_equal(answer.get("attention"), wanted.reshape(3, 2, 2))
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"num_beams": 0},
+        {"max_length": 0},
+        {"num_return_sequences": 9},
+        {"length_penalty": float("nan")},
+        {"no_repeat_ngram_size": -1},
+        {"do_sample": True, "temperature": 0},
+        {"do_sample": True, "top_k": -1},
+        {"do_sample": True, "top_p": 0},
+        {"batch_size": 0},
+        {"on_error": "ignore"},
+    ],
+)
+def test_an_option_that_cannot_be_is_an_input_error_whatever_becomes_of_inputs(
+    tiny_caption: ImageToText, option: dict[str, Any]
+) -> None:
+    name = list(option)[-1]
+    for images in (CAT, [CAT]):
+        with pytest.raises(InputError, match=name):
+            tiny_caption(images, **{"on_error": "return", **option})
+
+
+def test_an_unknown_option_is_python_s_own_type_error(tiny_caption: ImageToText) -> None:
+    with pytest.raises(TypeError, match="num_beam"):
+        tiny_caption(CAT, num_beam=3)  # pyright: ignore[reportCallIssue]
+    with pytest.raises(TypeError, match="positional"):
+        tiny_caption(CAT, 3)  # pyright: ignore[reportCallIssue]
+
+
+# Bad input.
+
+
+def png_claiming(width: int, height: int) -> bytes:
+    """A PNG file of one grey pixel whose header names another size."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0\0")) + chunk(b"IEND", b"")
+
+
+UNREADABLE_FILES = {
+    "truncated.jpg": CAT.read_bytes()[:2000],
+    "empty.jpg": b"",
+    "text.jpg": b"These are words and no picture.",
+    "huge.png": png_claiming(50_000, 50_000),
+    "drawing.svg": b'<svg xmlns="http://www.w3.org/2000/svg"><rect width="9" height="9"/></svg>',
+}
+
+
+@pytest.fixture
+def unreadable(tmp_path: Path) -> list[tuple[Any, str, type[InputError]]]:
+    """What cannot be captioned, each with its name in the message and the kind of error."""
+    for name, data in UNREADABLE_FILES.items():
+        (tmp_path / name).write_bytes(data)
+    paths = [*(tmp_path / name for name in UNREADABLE_FILES), tmp_path, tmp_path / "missing.jpg"]
+    lazy = Image.open(tmp_path / "truncated.jpg")
+    return [
+        *((path, path.name, MediaError) for path in paths),
+        (lazy, "the JpegImageFile given", MediaError),
+        (5, "the int given", InputError),
+        (None, "None", InputError),
+        ("https://example.com/dog.jpg", "https://example.com/dog.jpg", InputError),
+        ("file:///etc/passwd", "file:///etc/passwd", InputError),
+    ]
+
+
+def test_what_cannot_be_read_is_one_typed_error_that_names_it(tiny_caption: ImageToText, unreadable: list) -> None:
+    for source, name, kind in unreadable:
+        with pytest.raises(kind) as caught:
+            tiny_caption(source)
+        message = str(caught.value)
+        assert name in message and "\n" not in message
+        assert message.endswith("would be accepted.")
+        assert "the JpegImageFile" in name or message.partition(": ")[0].endswith(name)
+        returned = tiny_caption(source, on_error="return")
+        assert (type(returned), str(returned)) == (type(caught.value), message)
+
+
+def test_the_neighbours_of_what_cannot_be_read_are_answered(tiny_caption: ImageToText, unreadable: list) -> None:
+    one = tiny_caption(CAT)
+    sources = [CAT, *(source for bad, _, _ in unreadable for source in (bad, CAT))]
+    for inputs in (sources, iter(sources)):
+        answers = list(tiny_caption(inputs, on_error="return"))
+        assert_same(answers[::2], [one] * (len(unreadable) + 1))
+        for error, (_, name, kind) in zip(answers[1::2], unreadable, strict=True):
+            assert isinstance(error, kind) and name in str(error)
+
+
+def stored(image: Image.Image, image_format: str, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, image_format, **options)
+    return stream.getvalue()
+
+
+def ways_of_storing() -> Iterator[tuple[Any, Image.Image]]:
+    """A picture stored in an unusual way, and the same as upright, opaque, 8-bit RGB."""
+    cat = Image.open(CAT)
+    animation = Image.open(MEDIA / "cat_then_coffee.gif")
+    yield MEDIA / "cat_then_coffee.gif", animation.convert("RGB")
+    yield MEDIA / "rocket_cmyk.jpg", Image.open(MEDIA / "rocket_cmyk.jpg").convert("RGB")
+    grey = cat.convert("L")
+    yield stored(Image.fromarray(np.asarray(grey).astype(np.uint16) * 257), "PNG"), grey.convert("RGB")
+    palette = cat.quantize(32)
+    yield stored(palette, "PNG"), palette.convert("RGB")
+    ellipse = np.hypot(*np.ogrid[-1 : 1 : cat.height * 1j, -1 : 1 : cat.width * 1j]) < 0.8
+    on_white = np.where(ellipse[..., None], np.asarray(cat), np.uint8(255))
+    yield (
+        stored(Image.fromarray(np.dstack([np.asarray(cat), ellipse * np.uint8(255)])), "PNG"),
+        Image.fromarray(on_white),
+    )
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    yield stored(cat.rotate(90, expand=True), "PNG", exif=exif), cat
+
+
+def test_a_picture_gets_the_same_caption_however_it_is_stored(caption: ImageToText) -> None:
+    for source, plain in ways_of_storing():
+        assert caption(source) == caption(stored(plain, "PNG"))
+
+
+# Processes.
+
+COLD_START = """
+import sys
+from showtell import pipeline
+[answer] = pipeline("image-to-text")(sys.argv[1])
+assert answer["generated_text"]
+heavy = {"torch", "torchvision", "torchaudio", "timm", "transformers", "pandas", "scipy", "onnx", "datasets", "rich"}
+print(heavy & set(sys.modules))
+"""
+
+FORK = """
+import os, sys
+from showtell import pipeline
+caption = pipeline("image-to-text")
+wanted = caption(sys.argv[1])
+child = os.fork()
+if child == 0:
+    assert caption(sys.argv[1]) == wanted
+    assert list(caption(iter(sys.argv[1:]))) == [wanted]
+    sys.exit(0)
+assert caption(sys.argv[1]) == wanted
+sys.exit(os.waitpid(child, 0)[1])
+"""
+
+SPAWN = """
+import multiprocessing, pickle, sys
+from showtell import pipeline
+if __name__ == "__main__":
+    caption = pipeline("image-to-text", threads=1)
+    assert pickle.loads(pickle.dumps(caption))(sys.argv[1]) == caption(sys.argv[1])
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.map(caption, [sys.argv[1]]) == [caption(sys.argv[1])]
+"""
+
+MANY_CALLS = """
+import resource, sys
+import numpy as np
+from showtell import pipeline
+caption = pipeline("image-to-text", sys.argv[1], threads=1)
+photograph = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+peaks = []
+for calls in (1_000, 9_000):
+    for _ in range(calls):
+        caption(photograph, num_beams=1, max_length=1)
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print((peaks[1] - peaks[0]) * (1 if sys.platform == "darwin" else 1024) / 1e6)
+"""
+
+
+def run(program: str, *arguments: str) -> str:
+    """What a fresh process prints. It must say nothing on standard error."""
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.strip()
+
+
+def test_a_fresh_process_answers_without_torch() -> None:
+    assert run(COLD_START, str(CAT)) == "set()"
+
+
+def test_a_forked_process_captions_and_exits() -> None:
+    assert run(FORK, str(CAT)) == ""
+
+
+def test_a_pipeline_pickles_also_to_a_spawned_process(tmp_path: Path) -> None:
+    program = tmp_path / "spawn.py"
+    program.write_text(SPAWN)
+    subprocess.run([sys.executable, str(program), str(CAT)], check=True, timeout=120)
+
+
+def test_ten_thousand_calls_leave_memory_where_a_thousand_left_it(tiny: Path) -> None:
+    assert float(run(MANY_CALLS, str(tiny))) < 25
+
+
+def test_nothing_is_printed(caption: ImageToText, capfd: pytest.CaptureFixture[str]) -> None:
+    caption([CAT, "missing.jpg"], on_error="return")
+    assert capfd.readouterr() == ("", "")
