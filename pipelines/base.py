@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from showtell.bundle import Bundle
 from showtell.errors import InputError
@@ -18,6 +18,21 @@ from showtell.pipelines.runtime import Runtime
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 OnError = Literal["raise", "return"]
+
+
+class Indexed(Protocol):
+    """A data set that has an index and a length and need have nothing else, such as torch's."""
+
+    def __getitem__(self, place: int, /) -> Any:
+        """The row at a place."""
+        ...
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        ...
+
+
+Many = Iterable[Any] | Indexed
 
 
 @dataclass(frozen=True)
@@ -101,7 +116,7 @@ class Pipeline(ABC, Generic[Item, Answer]):
         return list(answers) if isinstance(inputs, (list, tuple)) else answers
 
     def stream(
-        self, inputs: Iterable[Any], answer: Callable[[list[Item]], list[Answer]], how: HowToRun
+        self, inputs: Many, answer: Callable[[list[Item]], list[Answer]], how: HowToRun
     ) -> Iterator[Answer | Exception]:
         """Answer inputs in order, a window at a time, while the next window is read."""
         sources = in_order(inputs)
@@ -163,9 +178,9 @@ class Pipeline(ABC, Generic[Item, Answer]):
             yield batch
 
 
-def in_order(inputs: Any) -> Iterator[Any]:
-    """Iterate, also over a data set that has nothing but `__getitem__` and `__len__`."""
-    return iter(inputs) if hasattr(inputs, "__iter__") else (inputs[place] for place in range(len(inputs)))
+def in_order(inputs: Many) -> Iterator[Any]:
+    """Iterate, also over a data set that has nothing but an index and a length."""
+    return iter(inputs) if isinstance(inputs, Iterable) else (inputs[place] for place in range(len(inputs)))
 
 
 def show_progress(answers: Iterator[Answer], total: int | None, task: str) -> Iterator[Answer]:

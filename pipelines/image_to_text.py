@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, ClassVar
+from os import PathLike
+from typing import Any, BinaryIO, ClassVar, TypedDict, Unpack, overload
 
 import numpy as np
+from PIL import Image
 
 from showtell.bundle import CONFIG, Bundle
 from showtell.decoders.search import Arrays, Hypothesis, beam_search, sample
 from showtell.errors import ModelError
 from showtell.pipelines.answers import Caption
-from showtell.pipelines.base import HowToRun, OnError, Pipeline
+from showtell.pipelines.base import HowToRun, Many, OnError, Pipeline
 from showtell.pipelines.media.images import read_image, to_pixels
 from showtell.pipelines.runtime import Graph, Runtime
 
+Photograph = (
+    str | PathLike[str] | bytes | bytearray | memoryview | BinaryIO | np.ndarray | Image.Image | Mapping[str, Any]
+)
 Search = Callable[..., list[list[Hypothesis]]]
 
 SPECIAL_TOKENS = ("pad", "start", "end", "unknown")
 # Of the search, where a model's own options say nothing.
 DEFAULTS = {"num_beams": 4, "max_length": 20, "length_penalty": 1.0, "no_repeat_ngram_size": 0}
+
+
+class Options(TypedDict, total=False):
+    """The options of a call, for editors and type checkers; `ImageToText.__call__` tells what they mean."""
+
+    num_beams: int | None
+    max_length: int | None
+    length_penalty: float | None
+    no_repeat_ngram_size: int | None
+    num_return_sequences: int
+    do_sample: bool
+    temperature: float
+    top_k: int
+    top_p: float
+    seed: int
+    return_attention: bool
+    batch_size: int | None
+    on_error: OnError
+    progress: bool
 
 
 class ImageToText(Pipeline[np.ndarray, list[Caption]]):
@@ -45,6 +69,14 @@ class ImageToText(Pipeline[np.ndarray, list[Caption]]):
                 "showtell saved would be accepted."
             ) from error
 
+    @overload
+    def __call__(  # pyright: ignore[reportOverlappingOverload]: a path is one photograph, though a string is many
+        self, images: Photograph, **options: Unpack[Options]
+    ) -> list[Caption]: ...
+    @overload
+    def __call__(self, images: list[Any] | tuple[Any, ...], **options: Unpack[Options]) -> list[list[Caption]]: ...
+    @overload
+    def __call__(self, images: Many, **options: Unpack[Options]) -> Iterator[list[Caption]]: ...
     def __call__(
         self,
         images: Any,

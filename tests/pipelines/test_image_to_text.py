@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import itertools
 import struct
@@ -11,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_type
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ from PIL import Image
 
 from showtell import InputError, MediaError, pipeline
 from showtell.decoders.beams import Hypothesis
-from showtell.pipelines.image_to_text import ImageToText
+from showtell.pipelines.answers import Caption
+from showtell.pipelines.image_to_text import ImageToText, Options
 
 MEDIA = Path(__file__).parents[1] / "media"
 CAT = MEDIA / "cat.jpg"
@@ -130,7 +132,6 @@ def test_an_endless_iterator_is_answered_in_order(tiny_caption: ImageToText, pho
     expected = tiny_caption(photographs)
     answers = tiny_caption(itertools.cycle(photographs))
     assert_same(itertools.islice(answers, 60), itertools.islice(itertools.cycle(expected), 60))
-    answers.close()
 
 
 def test_several_threads_caption_at_once(caption: ImageToText, photographs: list[Path], alone: list[Any]) -> None:
@@ -140,6 +141,15 @@ def test_several_threads_caption_at_once(caption: ImageToText, photographs: list
 
 
 # Options.
+
+
+def test_a_type_checker_knows_the_answers(tiny_caption: ImageToText) -> None:
+    assert_type(tiny_caption(str(CAT)), list[Caption])
+    assert_type(tiny_caption(Image.open(CAT), num_beams=3), list[Caption])
+    assert_type(tiny_caption([CAT]), list[list[Caption]])
+    assert_type(tiny_caption(iter([CAT])), Iterator[list[Caption]])
+    call = inspect.signature(ImageToText.__call__).parameters.values()
+    assert [p.name for p in call if p.kind is p.KEYWORD_ONLY] == list(Options.__annotations__)
 
 
 def test_options_shape_the_captions(tiny_caption: ImageToText) -> None:
@@ -156,7 +166,8 @@ def test_options_shape_the_captions(tiny_caption: ImageToText) -> None:
 
 def test_attention_tells_where_the_model_looked_at_each_word(caption: ImageToText) -> None:
     [answer] = caption(CAT, return_attention=True)
-    attention = answer["attention"]
+    attention = answer.get("attention")
+    assert attention is not None
     assert attention.dtype == np.float32
     assert attention.shape == (len(answer["generated_text"].split()), *caption.grid)
     np.testing.assert_allclose(attention.sum(axis=(1, 2)), 1, atol=1e-4)
@@ -192,9 +203,11 @@ def test_an_option_that_cannot_be_is_an_input_error_whatever_becomes_of_inputs(
     tiny_caption: ImageToText, option: dict[str, Any]
 ) -> None:
     name = list(option)[-1]
-    for images in (CAT, [CAT]):
+    options: dict[str, Any] = {"on_error": "return"} | option
+    inputs: list[Any] = [CAT, [CAT]]
+    for images in inputs:
         with pytest.raises(InputError, match=name):
-            tiny_caption(images, **{"on_error": "return", **option})
+            tiny_caption(images, **options)
 
 
 def test_an_unknown_option_is_python_s_own_type_error(tiny_caption: ImageToText) -> None:
