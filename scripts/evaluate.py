@@ -18,7 +18,8 @@ import typer
 
 from showtell.pipelines import pipeline
 from showtell.pipelines.answers import Caption
-from showtell.scripts.datasets.captions import caption_words, read_captions
+from showtell.pipelines.image_to_text import ImageToText
+from showtell.scripts.datasets.captions import CaptionedPhotograph, caption_words, read_captions
 from showtell.scripts.metrics import CiderD, score_captions
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -44,29 +45,34 @@ def image_to_text(
     deciles: Annotated[bool, typer.Option(help="Add CIDEr-D by decile of the captions' scores.")] = False,
 ) -> None:
     """BLEU-1 to 4, ROUGE-L and CIDEr-D of each photograph's best caption, and photographs a second."""
-    photographs = read_captions(data)[:limit]
-    pipe = pipeline("image-to-text", model)
+    options = {
+        "num_beams": num_beams,
+        "max_length": max_length,
+        "length_penalty": length_penalty,
+        "no_repeat_ngram_size": no_repeat_ngram_size,
+    }
+    figures = evaluate_captions(pipeline("image-to-text", model), read_captions(data)[:limit], **options)
+    if not deciles:
+        del figures["rank_correlation"], figures["deciles"]
+    print(json.dumps(figures, indent=2))
+
+
+def evaluate_captions(
+    caption: ImageToText, photographs: Sequence[CaptionedPhotograph], **options: Any
+) -> dict[str, Any]:
+    """The figures of each photograph's best caption, those of `score_captions` and of `by_decile` with them."""
     start = perf_counter()
-    answers = pipe(
-        [photograph.image for photograph in photographs],
-        num_beams=num_beams,
-        max_length=max_length,
-        length_penalty=length_penalty,
-        no_repeat_ngram_size=no_repeat_ngram_size,
-        progress=sys.stderr.isatty(),
-    )
+    answers = caption([photograph.image for photograph in photographs], progress=sys.stderr.isatty(), **options)
     seconds = perf_counter() - start
     best: list[Caption] = [captions[0] for captions in answers]
     references = [photograph.captions for photograph in photographs]
-    scores = score_captions([caption["generated_text"] for caption in best], references)
-    figures: dict[str, Any] = {
+    scores = score_captions([one["generated_text"] for one in best], references)
+    return {
         **{name: round(score, 4) for name, score in scores.items()},
         "photographs": len(photographs),
         "photographs_per_second": round(len(photographs) / seconds, 2),
+        **by_decile(best, references),
     }
-    if deciles:
-        figures |= by_decile(best, references)
-    print(json.dumps(figures, indent=2))
 
 
 def by_decile(captions: Sequence[Caption], references: Sequence[Sequence[str]]) -> dict[str, Any]:
