@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from onnxscript.optimizer import optimize_ir
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from showtell.bundle import Bundle, write_bundle
+from showtell.bundle import CONFIG, WEIGHTS, Bundle, write_bundle
 from showtell.decoders.attention_decoder import AttentionDecoder
 from showtell.encoders.image import ImageEncoder
-from showtell.errors import InputError
+from showtell.errors import InputError, ModelError
 from showtell.memory import Memory
 
 ENCODERS: dict[str, type[ImageEncoder]] = {"ImageEncoder": ImageEncoder}
@@ -45,18 +46,21 @@ class Model(nn.Module):
         """The parts that answering calls, by name: what is saved as ONNX and what torch runs are these same."""
         return {"encode": Encode(self.encoder, self.decoder), "step": Step(self.decoder)}
 
-    def save(self, folder: str | Path, *, options: Mapping[str, Any] | None = None, card: str = "") -> None:
+    def save(
+        self, folder: str | Path, *, options: Mapping[str, Any] | None = None, terms: str = "", card: str = ""
+    ) -> None:
         """Write a bundle that `pipeline(task, model=folder)` opens in either runtime.
 
-        options: defaults for the pipeline's options, such as `{"num_beams": 4}`. card: its README.md.
+        options: defaults for the pipeline's options, such as `{"num_beams": 4}`.
+        terms: in a few words, for what the model may be used. card: its README.md, which says more.
         """
-        training = self.training
-        exported = {name: export(graph) for name, graph in self.eval().graphs().items()}
+        model = copy.deepcopy(self).cpu().eval()  # so that this one can go on training where it is
+        exported = {name: export(graph) for name, graph in model.graphs().items()}
         with torch.no_grad():
-            memory = self.encoder(**self.encoder.example())
-        self.train(training)
+            memory = model.encoder(**model.encoder.example())
         config = {
             "task": self.task,
+            "terms": terms,
             "encoder": {"class": type(self.encoder).__name__, **self.encoder.config},
             "decoder": {"class": type(self.decoder).__name__, **self.decoder.config},
             "memory": {"grid": memory.grid, "step_seconds": memory.step_seconds},
@@ -66,7 +70,7 @@ class Model(nn.Module):
         write_bundle(
             Path(folder),
             config=config,
-            weights={name: value.detach().cpu().numpy() for name, value in self.state_dict().items()},
+            weights={name: value.numpy() for name, value in model.state_dict().items()},
             graphs={name: graph for name, (graph, _) in exported.items()},
             tokenizer=self.tokenizer.to_str(),
             card=card,
@@ -96,15 +100,33 @@ def compose(*, encoder: ImageEncoder, decoder: AttentionDecoder, tokenizer: Toke
 
 
 def load(folder: str | Path) -> Model:
-    """Open a bundle as a trainable model, to go on training it or to run it by torch."""
+    """Open a bundle as a trainable model, to go on training it or to run it by torch.
+
+    Raises `ModelError` for a folder that is no sound bundle, or describes a model that cannot be built.
+    """
     bundle = Bundle.open(folder)
-    halves = [
-        classes[(settings := dict(bundle.config[half])).pop("class")](**settings)
-        for half, classes in (("encoder", ENCODERS), ("decoder", DECODERS))
-    ]
-    model = compose(encoder=halves[0], decoder=halves[1], tokenizer=bundle.tokenizer())
-    model.load_state_dict({name: torch.from_numpy(value) for name, value in bundle.weights().items()})
+    file, tokenizer = bundle.folder / CONFIG, bundle.tokenizer()
+    try:
+        encoder, decoder = build(bundle, "encoder", ENCODERS), build(bundle, "decoder", DECODERS)
+        model = compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer)
+    except (RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise ModelError(f"{file}: the model that it describes cannot be built ({reason}).") from error
+    try:
+        model.load_state_dict({name: torch.from_numpy(value) for name, value in bundle.weights().items()})
+    except RuntimeError as error:
+        raise ModelError(f"{bundle.folder / WEIGHTS}: these are not the weights of the model in {CONFIG}.") from error
     return model.eval()
+
+
+def build(bundle: Bundle, half: str, classes: Mapping[str, Callable[..., Any]]) -> Any:
+    """An encoder or a decoder as `config.json` describes it, its weights not yet loaded."""
+    settings = dict(bundle.config.get(half, {}))
+    if (name := settings.pop("class", None)) not in classes:
+        raise ModelError(
+            f"{bundle.folder / CONFIG}: the class {name!r} of its {half!r} is not known; {', '.join(classes)} would do."
+        )
+    return classes[name](**settings)
 
 
 class Encode(nn.Module):
@@ -194,7 +216,8 @@ def export(graph: Encode | Step) -> tuple[bytes, list[str]]:
         tensor = tensors[name]
         assert tensor is not None
         # No file has this name: a weight that nobody supplies must fail, not be read from somewhere.
-        weights[name].const_value = ir.ExternalTensor("unset", None, None, tensor.dtype, shape=tensor.shape, name=name)
+        shape = ir.Shape(tensor.shape.numpy())
+        weights[name].const_value = ir.ExternalTensor("unset", None, None, tensor.dtype, shape=shape, name=name)
         model.graph.register_initializer(weights[name])
     ClearMetadataAndDocStringPass()(model)  # stack traces with the exporting machine's paths
     return ir.serde.serialize_model(model).SerializeToString(), used

