@@ -77,6 +77,8 @@ def main(
     tokenizer = train_tokenizer(train)
     tokens = caption_tokens(train, tokenizer)
 
+    torch.manual_seed(seed)
+
     # Model. The first stages of the CNN stay as they are, so what they see is computed once.
     encoder = ImageEncoder(backbone).to(memory_format=torch.channels_last)
     decoder = AttentionDecoder(
@@ -168,14 +170,14 @@ def see(encoder: ImageEncoder, first: nn.Module, pixels: Tensor, views: int) -> 
 @torch.no_grad()
 def encode(last: nn.Module, maps: Tensor) -> Tensor:
     """The whole CNN's features from the first stages' maps, `(views, photographs, positions, width)`."""
-    with torch.autocast("cpu", torch.bfloat16):
-        features = [to_features(last, batch).half() for batch in maps.flatten(0, 1).split(100)]
+    features = [to_features(last, batch).half() for batch in maps.flatten(0, 1).split(100)]
     return torch.cat(features).unflatten(0, maps.shape[:2])
 
 
 def to_features(last: nn.Module, maps: Tensor) -> Tensor:
     """The last stages' map as a row of positions."""
-    return last(maps.float().permute(0, 3, 1, 2)).flatten(2).transpose(1, 2)
+    with torch.autocast("cpu", enabled=False):  # backwards, a convolution in bf16 takes twice as long
+        return last(maps.float().permute(0, 3, 1, 2)).flatten(2).transpose(1, 2)
 
 
 def kept(file: Path, compute: Callable[[], Tensor]) -> Tensor:
