@@ -128,7 +128,7 @@ def main(
         DataLoader(Views(features, torch.arange(len(train))), batch_size, shuffle=True),
         partial(self_critical, judge=CiderD([[up_to_end(text) for text in texts] for texts in tokens.tolist()])),
         partial(score, features=dev_features),
-        replace(settings, epochs=reward_epochs, learning_rate=1e-4, weight_decay=0.0),
+        replace(settings, epochs=reward_epochs, learning_rate=2e-4, weight_decay=0.0),
         runs / "3-reward",
     )
 
