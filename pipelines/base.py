@@ -19,6 +19,10 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 OnError = Literal["raise", "return"]
 
+# So many windows of inputs are answered at once: while one is searched, word by word, another fills the cores.
+# One is enough, and all that is allowed, where the user gives a single thread.
+IN_FLIGHT = 2
+
 
 class Indexed(Protocol):
     """A data set that has an index and a length and need have nothing else, such as torch's."""
@@ -66,7 +70,7 @@ class Pipeline(ABC, Generic[Item, Answer]):
     task: ClassVar[str]
     # The most that goes through the model at once, in the units of `cost`.
     batch_cost: ClassVar[float]
-    # So many inputs are read before they are batched. As many again are read ahead.
+    # So many inputs are read before they are batched.
     window: ClassVar[int]
     # Each task names its own options.
     __call__: Callable[..., Any]
@@ -118,50 +122,55 @@ class Pipeline(ABC, Generic[Item, Answer]):
     def stream(
         self, inputs: Many, answer: Callable[[list[Item]], list[Answer]], how: HowToRun
     ) -> Iterator[Answer | Exception]:
-        """Answer inputs in order, a window at a time, while the next window is read."""
+        """Answer inputs in order, a window at a time, while the next ones are read and answered too."""
         sources = in_order(inputs)
         reading: deque[Future[Item]] = deque()
+        answering: deque[Future[list[Answer | Exception]]] = deque()
         broken: Exception | None = None
         window = how.batch_size or self.window
-        # One thread keeps ahead of the model, since reading is the smaller part of the work.
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="showtell-read") as reader:
+        in_flight = 1 if self.runtime.threads == 1 else IN_FLIGHT
+        reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="showtell-read")
+        answerers = ThreadPoolExecutor(in_flight, thread_name_prefix="showtell-answer")
+        with reader, answerers:
             try:
                 while True:
                     try:
-                        while len(reading) < 2 * window:
+                        while len(reading) < (in_flight - len(answering) + 1) * window:
                             reading.append(reader.submit(self.read, next(sources)))
                     except StopIteration:
                         pass
                     except Exception as error:
                         # The caller's iterator broke: what it gave before is answered first.
                         sources, broken = iter(()), error
-                    if not reading:
+                    while reading and len(answering) < in_flight:
+                        read = [reading.popleft() for _ in range(min(window, len(reading)))]
+                        answering.append(answerers.submit(self.answer_window, read, answer, how))
+                    if not answering:
                         break
-                    read = [reading.popleft() for _ in range(min(window, len(reading)))]
-                    yield from self.answer_window(read, answer, how)
+                    for one in answering.popleft().result():
+                        if isinstance(one, Exception) and how.on_error == "raise":
+                            raise one
+                        yield one
             finally:
-                for future in reading:
+                for future in (*reading, *answering):
                     future.cancel()
         if broken is not None:
             raise broken
 
     def answer_window(
         self, read: list[Future[Item]], answer: Callable[[list[Item]], list[Answer]], how: HowToRun
-    ) -> Iterator[Answer | Exception]:
-        """Answer what could be read, in batches, and give everything back in the inputs' order."""
-        errors = {place: error for place, future in enumerate(read) if (error := future.exception()) is not None}
-        items = {place: future.result() for place, future in enumerate(read) if place not in errors}
-        answers: dict[int, Answer] = {}
+    ) -> list[Answer | Exception]:
+        """Answer what could be read, in batches; give answers and errors in the inputs' order."""
+        outcomes: dict[int, Answer | Exception] = {}
+        items: dict[int, Item] = {}
+        for place, future in enumerate(read):
+            try:
+                items[place] = future.result()
+            except Exception as error:
+                outcomes[place] = error
         for batch in self.batches(items, how.batch_size):
-            answers.update(zip(batch, answer([items[place] for place in batch]), strict=True))
-        for place in range(len(read)):
-            error = errors.get(place)
-            if error is None:
-                yield answers[place]
-            elif isinstance(error, Exception) and how.on_error == "return":
-                yield error
-            else:
-                raise error
+            outcomes.update(zip(batch, answer([items[place] for place in batch]), strict=True))
+        return [outcomes[place] for place in range(len(read))]
 
     def batches(self, items: Mapping[int, Item], batch_size: int | None) -> Iterator[list[int]]:
         """Group items of like cost, so that little is padding and no group costs more than `batch_cost`."""

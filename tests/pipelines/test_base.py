@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from showtell.errors import InputError
-from showtell.pipelines.base import HowToRun, OnError, Pipeline
+from showtell.pipelines.base import IN_FLIGHT, HowToRun, OnError, Pipeline
+from showtell.pipelines.runtime import Runtime
 
 
 class Shout(Pipeline[str, str]):
@@ -28,6 +29,7 @@ class Shout(Pipeline[str, str]):
     window: ClassVar[int] = 8
 
     def __init__(self) -> None:
+        self.runtime = Runtime()
         self.batches_seen: list[list[str]] = []
 
     def __call__(
@@ -142,7 +144,7 @@ def test_an_input_dearer_than_a_batch_may_be_goes_alone() -> None:
 
 @pytest.mark.parametrize("batch_size", [None, 1, 5])
 def test_an_endless_iterator_is_read_a_bounded_way_ahead(batch_size: int | None) -> None:
-    source, ahead = Source(), 2 * (batch_size or Shout.window)
+    source, ahead = Source(), (IN_FLIGHT + 1) * (batch_size or Shout.window)
     answers = Shout()(iter(source), batch_size=batch_size)
     assert source.taken == 0
     for number in range(50):
