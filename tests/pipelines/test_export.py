@@ -25,7 +25,7 @@ def greedy(folder: Path, photograph: Path, max_length: int) -> tuple[list[str], 
     config = json.loads((folder / "config.json").read_text())
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     encode, step = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("encode", "step"))
-    square = Image.open(photograph).resize((config["image_size"],) * 2, Image.Resampling.BICUBIC, reducing_gap=3.0)
+    square = Image.open(photograph).resize((config["image_size"],) * 2, Image.Resampling.BILINEAR, reducing_gap=3.0)
     names = [output.name for output in encode.get_outputs()]
     arrays = dict(zip(names, encode.run(None, {"pixels": np.asarray(square)[None]}), strict=True))
     token, words, log_probs = config["start"], [], []

@@ -248,5 +248,5 @@ def test_pixels_of_a_picture_of_the_right_size_are_its_own():
 
 def test_pixels_of_a_large_picture_are_close_to_the_exact_ones():
     large = CAT.resize((1500, 1000), Image.Resampling.BICUBIC)
-    exact = np.asarray(large.resize((32, 32), Image.Resampling.BICUBIC)).astype(int)
+    exact = np.asarray(large.resize((32, 32), Image.Resampling.BILINEAR)).astype(int)
     assert abs(to_pixels(large, size=32) - exact).max() <= 3
