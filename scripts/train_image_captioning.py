@@ -62,7 +62,7 @@ def main(
     cell: Annotated[str, typer.Option(help="rnn, lstm or gru.")] = "lstm",
     decoder_epochs: int = 6,
     fine_tune_epochs: int = 6,
-    reward_epochs: int = 6,
+    reward_epochs: int = 5,
     batch_size: int = 32,
     mixed_precision: Annotated[str, typer.Option(help="bf16, or no where the processor lacks it.")] = "bf16",
     seed: int = 0,
@@ -111,10 +111,10 @@ def main(
 
     # Stage 2: the CNN's last stages learn to see what captions speak of.
     fit(
-        nn.ModuleDict({"last": last, "decoder": decoder}),
+        SeeingDecoder(last, decoder),
         DataLoader(Views(maps, tokens), batch_size, shuffle=True),
-        lambda model, batch: imitate(model["decoder"], (to_features(model["last"], batch[0]), batch[1])),
-        lambda model: score(model["decoder"], features=encode(model["last"], dev_maps)[0]),
+        lambda model, batch: imitate(model.decoder, (to_features(model.last, batch[0]), batch[1])),
+        lambda model: score(model.decoder, features=encode(model.last, dev_maps)[0]),
         replace(settings, epochs=fine_tune_epochs, learning_rate=4e-4),
         runs / "2-fine-tune",
         learning_rates={"last": 1e-4},
@@ -148,6 +148,14 @@ def halves(encoder: ImageEncoder) -> tuple[nn.Module, nn.Module]:
     first = nn.Sequential(net.conv_stem, net.bn1, *net.blocks[:5])
     last = FrozenNorm(*net.blocks[5:], net.conv_head, net.bn2).requires_grad_(True)
     return first, last
+
+
+class SeeingDecoder(nn.Module):
+    """What the second stage trains."""
+
+    def __init__(self, last: nn.Module, decoder: AttentionDecoder):
+        super().__init__()
+        self.last, self.decoder = last, decoder
 
 
 class FrozenNorm(nn.Sequential):
@@ -195,13 +203,14 @@ def score_decoder(
     step = Step(decoder)
     names = tuple(f"next_{name}" for name in decoder.cell.state_names)
     graph = TorchGraph(step, (), ("log_probs", *names, "attention"))
+    words = {token: word for word, token in tokenizer.get_vocab().items()}
     captions: list[str] = []
     for batch in features.split(50):
         with torch.inference_mode():
             context, state = decoder.eval().init_state(as_memory(batch.float()))
         encoded = {name: value.numpy() for name, value in (context | state).items()}
         found = write(graph, encoded, decoder.config, partial(beam_search, **({"max_length": MAX_WORDS} | search)))
-        captions += [" ".join(map(tokenizer.id_to_token, hypotheses[0].tokens)) for hypotheses in found]
+        captions += [" ".join(words[token] for token in hypotheses[0].tokens) for hypotheses in found]
     return score_captions(captions, references)
 
 

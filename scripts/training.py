@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from accelerate import Accelerator, skip_first_batches
@@ -24,6 +24,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from transformers import get_cosine_schedule_with_warmup
+
+Trained = TypeVar("Trained", bound=nn.Module)
 
 log = logging.getLogger("showtell.training")
 logging.getLogger("accelerate").setLevel(logging.WARNING)  # it would report every file of every checkpoint
@@ -88,10 +90,10 @@ class Progress:
 
 
 def fit(
-    model: nn.Module,
+    model: Trained,
     batches: DataLoader,
-    loss: Callable[[nn.Module, Any], Tensor],
-    score: Callable[[nn.Module], dict[str, float]],
+    loss: Callable[[Trained, Any], Tensor],
+    score: Callable[[Trained], dict[str, float]],
     settings: Settings,
     folder: Path,
     *,
@@ -139,7 +141,7 @@ def fit(
             if checkpoint.age_minutes() >= settings.checkpoint_minutes:
                 checkpoint.save()
         figures = {"loss": progress.loss / len(batches), "seconds": time.monotonic() - started}
-        figures |= score(averaged.module.eval())
+        figures |= score(cast(Trained, averaged.module.eval()))
         accelerator.log(figures, step=progress.epoch)
         log.info("epoch %d: %s", progress.epoch, "  ".join(f"{k} {v:.4g}" for k, v in figures.items()))
         progress.end_epoch(figures, averaged.module, settings.watch)
