@@ -35,6 +35,9 @@ def self_critical(decoder: AttentionDecoder, batch: tuple[Tensor, Tensor], judge
     A drawn caption's baseline is the mean reward of the other drawn ones (Luo 2020).
     """
     features, indices = batch
+    # Without dropout, both times: what is judged must be what the decoder itself would draw, or it learns to make
+    # unlikely what it never draws, without end.
+    decoder.eval()
     memory = as_memory(features)
     drawn = draw(decoder, memory)
     rewards = torch.tensor(
@@ -56,7 +59,6 @@ def self_critical(decoder: AttentionDecoder, batch: tuple[Tensor, Tensor], judge
 @torch.no_grad()
 def draw(decoder: AttentionDecoder, memory: Memory) -> Tensor:
     """Draw captions by the decoder's own probabilities: `(batch, draws, time)`, from start to end, padded."""
-    decoder.eval()
     context, state = decoder.init_state(memory)
     tokens = torch.full((len(memory.features), DRAWS), START)
     state = {name: value.expand(-1, DRAWS, -1) for name, value in state.items()}
@@ -70,7 +72,6 @@ def draw(decoder: AttentionDecoder, memory: Memory) -> Tensor:
         ended |= tokens == END
         if ended.all():
             break
-    decoder.train()
     return torch.stack(drawn, dim=-1)
 
 
