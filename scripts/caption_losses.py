@@ -15,6 +15,7 @@ SPREAD = 0.5
 LABEL_SMOOTHING = 0.1
 # Captions drawn a photograph in the last stage, each judged against the others.
 DRAWS = 5
+NEVER_DRAWN = [PAD, START, UNKNOWN]
 
 
 def imitate(decoder: AttentionDecoder, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -48,9 +49,11 @@ def self_critical(decoder: AttentionDecoder, batch: tuple[Tensor, Tensor], judge
     )
     advantages = (rewards - rewards.mean(dim=1, keepdim=True)) * DRAWS / (DRAWS - 1)
     logits, _ = decoder(memory, drawn[..., :-1])
+    # Of the words that can be drawn: else all that is judged bad would give its probability to the one that cannot.
+    logits = logits.float().index_fill(-1, torch.tensor(NEVER_DRAWN), -torch.inf)
     following = drawn[..., 1:]
     log_probs = -nn.functional.cross_entropy(
-        logits.flatten(0, 2).float(), following.flatten(), ignore_index=PAD, reduction="none"
+        logits.flatten(0, 2), following.flatten(), ignore_index=PAD, reduction="none"
     ).view_as(following)
     real = following != PAD
     return -(advantages[..., None] * log_probs * real).sum() / real.sum()
@@ -66,7 +69,7 @@ def draw(decoder: AttentionDecoder, memory: Memory) -> Tensor:
     for _ in range(MAX_WORDS + 1):
         log_probs, state, _ = decoder.step(tokens, state, context)
         log_probs = log_probs.float()
-        log_probs[..., [PAD, START, UNKNOWN]] = -torch.inf
+        log_probs[..., NEVER_DRAWN] = -torch.inf
         tokens = torch.distributions.Categorical(logits=log_probs).sample().masked_fill(ended, PAD)
         drawn.append(tokens)
         ended |= tokens == END
