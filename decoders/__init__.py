@@ -14,22 +14,33 @@ if TYPE_CHECKING:
     from showtell.decoders.attention_decoder import AttentionDecoder, doubly_stochastic_penalty
     from showtell.decoders.beams import Hypothesis
     from showtell.decoders.cells import GRUCell, LSTMCell, RNNCell
+    from showtell.decoders.classifier import Classifier
+    from showtell.decoders.crf import CRFDecoder
+    from showtell.decoders.linear_chain import LinearChain, Posterior
     from showtell.decoders.recurrent import Recurrent
     from showtell.decoders.search import beam_search, sample
+    from showtell.decoders.tags import Span, find_spans, write_spans
 
 __all__ = [
     "AdditiveAttention",
     "AttentionDecoder",
+    "CRFDecoder",
+    "Classifier",
     "DotAttention",
     "GRUCell",
     "GeneralAttention",
     "Hypothesis",
     "LSTMCell",
+    "LinearChain",
+    "Posterior",
     "RNNCell",
     "Recurrent",
+    "Span",
     "beam_search",
     "doubly_stochastic_penalty",
+    "find_spans",
     "sample",
+    "write_spans",
 ]
 
 __getattr__, __dir__ = attach(
@@ -37,15 +48,22 @@ __getattr__, __dir__ = attach(
     {
         "AdditiveAttention": "showtell.decoders.attention",
         "AttentionDecoder": "showtell.decoders.attention_decoder",
+        "CRFDecoder": "showtell.decoders.crf",
+        "Classifier": "showtell.decoders.classifier",
         "DotAttention": "showtell.decoders.attention",
         "GRUCell": "showtell.decoders.cells",
         "GeneralAttention": "showtell.decoders.attention",
         "Hypothesis": "showtell.decoders.beams",
         "LSTMCell": "showtell.decoders.cells",
+        "LinearChain": "showtell.decoders.linear_chain",
+        "Posterior": "showtell.decoders.linear_chain",
         "RNNCell": "showtell.decoders.cells",
         "Recurrent": "showtell.decoders.recurrent",
+        "Span": "showtell.decoders.tags",
         "beam_search": "showtell.decoders.search",
         "doubly_stochastic_penalty": "showtell.decoders.attention_decoder",
+        "find_spans": "showtell.decoders.tags",
         "sample": "showtell.decoders.search",
+        "write_spans": "showtell.decoders.tags",
     },
 )
