@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -65,18 +66,21 @@ def unit_seconds(contender: Contender) -> float:
 
 
 class Stopwatch:
-    """Adds up the time spent inside `with` it: `seconds`, over so many `calls`."""
+    """Adds up the time that any threads spend inside `with` it: `seconds`, over so many `calls`."""
 
     def __init__(self) -> None:
         self.seconds, self.calls = 0.0, 0
+        self.started, self.adding = threading.local(), threading.Lock()
 
     def __enter__(self) -> Self:
-        self.start = perf_counter()
+        self.started.at = perf_counter()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.seconds += perf_counter() - self.start
-        self.calls += 1
+        seconds = perf_counter() - self.started.at
+        with self.adding:
+            self.seconds += seconds
+            self.calls += 1
 
 
 class TimedGraph:
