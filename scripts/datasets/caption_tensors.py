@@ -75,5 +75,5 @@ class Views(Dataset):
         return len(self.targets)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        view = torch.randint(len(self.features), ()).item()
+        view = int(torch.randint(len(self.features), ()))
         return self.features[view, index].float(), self.targets[index]
