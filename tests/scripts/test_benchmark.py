@@ -11,6 +11,7 @@ from transformers import GPT2Config, ViTConfig
 from typer.testing import CliRunner
 
 from showtell.pipelines import pipeline
+from showtell.pipelines.base import IN_FLIGHT
 from showtell.pipelines.demo import SAMPLES
 from showtell.scripts import benchmark
 from showtell.scripts.baselines import VitGpt2
@@ -39,12 +40,12 @@ def test_it_prints_a_table_of_contenders_and_one_of_parts(printed: str):
     assert "onnxruntime" in printed
 
 
-def test_no_part_takes_more_than_the_whole(printed: str):
+def test_no_part_takes_longer_than_the_windows_that_are_answered_at_once(printed: str):
     parts = printed.partition("| part of the work")[2].partition("\n\n")[0].splitlines()[2:]
     took = {name.strip(): float(took) for _, name, took, _ in (line.split("|") for line in parts)}
-    whole, reading = took.pop("all"), took.popitem()[1]
-    assert sum(took.values()) == pytest.approx(whole, abs=0.05)
-    assert min(*took.values(), reading) >= 0
+    whole = took.pop("all, from file to caption")
+    assert whole > 0
+    assert all(0 <= part <= IN_FLIGHT * whole + 0.02 for part in took.values())
 
 
 def test_contenders_take_turns_with_whole_units_and_their_rates_are_told_by_name():
