@@ -176,7 +176,9 @@ def models(
             raise InputError(f"{path}: no such task or bundled model; one of {', '.join(TASKS)} would do.")
         print(MODELS / name)
         return
-    table = Table("model", "task", "size", "terms", "folder")
+    table = Table()
+    for column in ("model", "task", "size", "terms", "folder"):
+        table.add_column(column, overflow="fold")  # in a narrow terminal or a pipe a name goes on in the next line
     for name in bundled_models():
         folder = MODELS / name
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
