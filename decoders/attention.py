@@ -10,6 +10,7 @@ What depends on the memory alone, the keys, is computed once by `keys` and not a
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -18,16 +19,16 @@ from torch import Tensor, nn
 from showtell.errors import InputError
 
 
-class Attention(nn.Module):
+class Attention(nn.Module, ABC):
     """What the kinds share. A kind says what its keys are and how they score against a query."""
 
+    @abstractmethod
     def keys(self, features: Tensor) -> Tensor:
         """The part of the score that no query changes, `(batch, positions, key_size)`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def score(self, query: Tensor, keys: Tensor) -> Tensor:
         """Scores `(batch, queries, positions)` of queries `(batch, queries, query_size)`."""
-        raise NotImplementedError
 
     def forward(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Look once with each query.

@@ -8,12 +8,13 @@ Their equality with PyTorch's and ONNX's operators is proved in `tests/decoders/
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
 
 
-class Cell(nn.Module):
+class Cell(nn.Module, ABC):
     """What the cells share: sizes, the names of their state, and how weights start.
 
     state_names: what the state consists of, in order; the first is the hidden state, which is also the output.
@@ -33,9 +34,9 @@ class Cell(nn.Module):
         nn.init.zeros_(layer.bias)
         return layer
 
+    @abstractmethod
     def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """One step: `x` of `(batch, input_size)` and the state before it give the state after it."""
-        raise NotImplementedError
 
 
 class RNNCell(Cell):

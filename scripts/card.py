@@ -1,4 +1,6 @@
-"""Write a saved model's card: what it is, how well it does on dev through the public pipeline, under which terms.
+"""Write a bundled model's card: what it is, how well it does on dev through the public pipeline, under which terms.
+
+`cards/` tells of the data that the bundled models were trained on; a model of your own needs words of your own.
 
 python -m showtell.scripts.card image-to-text MODEL DEV
 """
@@ -34,7 +36,7 @@ def image_to_text(
     model: Annotated[Path, typer.Argument(help="The bundle's folder; its README.md is written anew.")],
     dev: Annotated[Path, typer.Argument(help="Photographs that it was not trained on, with their captions.")],
 ) -> None:
-    """The card of a captioner."""
+    """The card of the captioner that was trained on Flickr8k."""
     figures = evaluate_captions(pipeline("image-to-text", model), read_captions(dev))
     write_card(model, "image_captioning.md", figures | {"deciles": decile_table(figures["deciles"])})
 

@@ -33,7 +33,6 @@ from showtell.decoders.search import beam_search
 from showtell.encoders.image import ImageEncoder
 from showtell.pipelines.image_to_text import write
 from showtell.pipelines.runtime import TorchGraph
-from showtell.scripts import card
 from showtell.scripts.caption_losses import as_memory, imitate, self_critical, up_to_end
 from showtell.scripts.datasets.caption_tensors import (
     MAX_WORDS,
@@ -60,6 +59,7 @@ def main(
     backbone: Annotated[str, typer.Option(help="See showtell.encoders.image.")] = "efficientnet_lite0",
     attention: Annotated[str, typer.Option(help="additive, dot or general.")] = "general",
     cell: Annotated[str, typer.Option(help="rnn, lstm or gru.")] = "lstm",
+    terms: Annotated[str, typer.Option(help="For what the model may be used: that is for your data to say.")] = "",
     decoder_epochs: int = 6,
     fine_tune_epochs: int = 6,
     reward_epochs: int = 3,
@@ -133,8 +133,7 @@ def main(
     )
 
     options = tune(decoder, dev_features, tokenizer, references)
-    model.save(output, options=options, terms="research and education (Flickr8k)")
-    card.image_to_text(output, data / "dev")
+    model.save(output, options=options, terms=terms)
 
 
 def halves(encoder: ImageEncoder) -> tuple[nn.Module, nn.Module]:
