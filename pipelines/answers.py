@@ -18,3 +18,31 @@ class Caption(TypedDict):
     generated_text: str
     score: float
     attention: NotRequired[np.ndarray]
+
+
+class Label(TypedDict):
+    """One label of an input.
+
+    score: the label's probability, 0 to 1; those of all labels sum to one.
+    """
+
+    label: str
+    score: float
+
+
+class TextLabel(Label):
+    """One label of a text.
+
+    attention: the words of the whole text in order, each with its weight; the same for every label. Only if asked for.
+    """
+
+    attention: NotRequired[list[WeightedWord]]
+
+
+class WeightedWord(TypedDict):
+    """A word of a text, `text[start:end]`, and how much the model looked at it; the weights of a text sum to one."""
+
+    word: str
+    start: int
+    end: int
+    weight: float
