@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import onnx_ir as ir
 import torch
@@ -15,36 +16,54 @@ from onnxscript.optimizer import optimize_ir
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from showtell.bundle import CONFIG, WEIGHTS, Bundle, write_bundle
+from showtell.bundle import CONFIG, TOKENIZER, WEIGHTS, Bundle, write_bundle
 from showtell.decoders.attention_decoder import AttentionDecoder
+from showtell.decoders.classifier import Classifier
+from showtell.decoders.crf import CRFDecoder
 from showtell.encoders.image import ImageEncoder
+from showtell.encoders.text import TextEncoder
 from showtell.errors import InputError, ModelError
 from showtell.memory import Memory
 
-ENCODERS: dict[str, type[ImageEncoder]] = {"ImageEncoder": ImageEncoder}
-DECODERS: dict[str, type[AttentionDecoder]] = {"AttentionDecoder": AttentionDecoder}
+ENCODERS: dict[str, type[nn.Module]] = {"ImageEncoder": ImageEncoder, "TextEncoder": TextEncoder}
+DECODERS: dict[str, type[nn.Module]] = {
+    "AttentionDecoder": AttentionDecoder,
+    "CRFDecoder": CRFDecoder,
+    "Classifier": Classifier,
+}
 
 # What is read and what is answered make the task.
-TASKS = {("image", "text"): "image-to-text"}
+TASKS = {
+    ("image", "text"): "image-to-text",
+    ("text", "label"): "text-classification",
+    ("text", "tags"): "token-classification",
+}
 
+Encoder = TypeVar("Encoder", bound=ImageEncoder | TextEncoder)
+Decoder = TypeVar("Decoder", bound=AttentionDecoder | CRFDecoder | Classifier)
 Axes = dict[str, dict[int, str]]
 
 
-class Model(nn.Module):
+class Model(nn.Module, Generic[Encoder, Decoder]):
     """An encoder and a decoder joined by a `Memory`. Make one with `compose`."""
 
-    def __init__(self, encoder: ImageEncoder, decoder: AttentionDecoder, tokenizer: Tokenizer):
+    def __init__(self, encoder: Encoder, decoder: Decoder, tokenizer: Tokenizer | None):
         super().__init__()
         self.encoder, self.decoder, self.tokenizer = encoder, decoder, tokenizer
         self.task = TASKS[encoder.reads, decoder.answers]
 
-    def forward(self, inputs: Mapping[str, Tensor], tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Teacher forcing from raw inputs, such as `{"pixels": ...}`: the decoder's `forward` of their memory."""
-        return self.decoder(self.encoder(**inputs), tokens)
+    def forward(self, inputs: Mapping[str, Tensor], *given: Tensor) -> Any:
+        """What training needs: the decoder's `forward` of the memory of raw inputs, such as `{"pixels": ...}`.
 
-    def graphs(self) -> dict[str, Encode | Step]:
+        given: what the decoder takes beside a memory: tokens or tags to score, for a classifier nothing.
+        """
+        return self.decoder(self.encoder(**inputs), *given)
+
+    def graphs(self) -> dict[str, Graph]:
         """The parts that answering calls, by name: what is saved as ONNX and what torch runs are these same."""
-        return {"encode": Encode(self.encoder, self.decoder), "step": Step(self.decoder)}
+        if isinstance(self.decoder, AttentionDecoder):
+            return {"encode": Encode(self.encoder, self.decoder), "step": Step(self.decoder)}
+        return {"answer": Answer(self.encoder, self.decoder)}
 
     def save(
         self, folder: str | Path, *, options: Mapping[str, Any] | None = None, terms: str = "", card: str = ""
@@ -57,7 +76,7 @@ class Model(nn.Module):
         model = copy.deepcopy(self).cpu().eval()  # so that this one can go on training where it is
         exported = {name: export(graph) for name, graph in model.graphs().items()}
         with torch.no_grad():
-            memory = model.encoder(**model.encoder.example())
+            memory = model.encoder(**model.encoder.example()[0])
         config = {
             "task": self.task,
             "terms": terms,
@@ -72,17 +91,18 @@ class Model(nn.Module):
             config=config,
             weights={name: value.numpy() for name, value in model.state_dict().items()},
             graphs={name: graph for name, (graph, _) in exported.items()},
-            tokenizer=self.tokenizer.to_str(),
+            tokenizer=self.tokenizer and self.tokenizer.to_str(),
             card=card,
         )
 
 
-def compose(*, encoder: ImageEncoder, decoder: AttentionDecoder, tokenizer: Tokenizer) -> Model:
+def compose(*, encoder: Encoder, decoder: Decoder, tokenizer: Tokenizer | None = None) -> Model[Encoder, Decoder]:
     """Join an encoder and a decoder into one trainable model.
 
-    tokenizer: turns the decoder's tokens into text; it travels with the model.
+    tokenizer: what turns the decoder's tokens into text, or a text into what the encoder reads; it travels with
+        the model.
 
-    Raises `InputError` if the halves do not fit.
+    Raises `InputError` if the parts do not fit.
     """
     if (encoder.reads, decoder.answers) not in TASKS:
         raise InputError(f"no task reads {encoder.reads} and answers {decoder.answers}; the tasks are {TASKS}.")
@@ -91,21 +111,26 @@ def compose(*, encoder: ImageEncoder, decoder: AttentionDecoder, tokenizer: Toke
             f"the decoder reads memories {decoder.config['memory_width']} wide, and this encoder's are "
             f"{encoder.width} wide; memory_width={encoder.width} would do."
         )
-    if tokenizer.get_vocab_size() != decoder.config["vocabulary_size"]:
-        raise InputError(
-            f"the decoder writes {decoder.config['vocabulary_size']} tokens and the tokenizer has "
-            f"{tokenizer.get_vocab_size()}; they must be equal."
-        )
+    tokens = tokenizer.get_vocab_size() if tokenizer else 0
+    for half, verb, size in (
+        (encoder, "reads", encoder.config.get("words")),
+        (decoder, "writes", decoder.config.get("vocabulary_size")),
+    ):
+        if size not in (None, tokens):
+            raise InputError(
+                f"the {type(half).__name__} {verb} {size} tokens and the tokenizer has {tokens}; they must be equal."
+            )
     return Model(encoder, decoder, tokenizer)
 
 
-def load(folder: str | Path) -> Model:
+def load(folder: str | Path) -> Model[Any, Any]:
     """Open a bundle as a trainable model, to go on training it or to run it by torch.
 
     Raises `ModelError` for a folder that is no sound bundle, or describes a model that cannot be built.
     """
     bundle = Bundle.open(folder)
-    file, tokenizer = bundle.folder / CONFIG, bundle.tokenizer()
+    file = bundle.folder / CONFIG
+    tokenizer = bundle.tokenizer() if TOKENIZER in bundle.config["files"] else None
     try:
         encoder, decoder = build(bundle, "encoder", ENCODERS), build(bundle, "decoder", DECODERS)
         model = compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer)
@@ -129,10 +154,38 @@ def build(bundle: Bundle, half: str, classes: Mapping[str, Callable[..., Any]]) 
     return classes[name](**settings)
 
 
-class Encode(nn.Module):
+class Graph(nn.Module, ABC):
+    """A part of a model that answering calls: named arrays in, named arrays out."""
+
+    @abstractmethod
+    def forward(self, **arrays: Tensor) -> dict[str, Tensor]:
+        """Compute a batch."""
+
+    @abstractmethod
+    def example(self) -> tuple[dict[str, Tensor], Axes]:
+        """Inputs to trace with, and which of their axes have any length."""
+
+
+class Answer(Graph):
+    """The graph of a decoder that answers at once: raw inputs in, labels' or tags' scores out."""
+
+    def __init__(self, encoder: ImageEncoder | TextEncoder, decoder: CRFDecoder | Classifier):
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+
+    def forward(self, **inputs: Tensor) -> dict[str, Tensor]:
+        """The decoder's `answer`."""
+        return self.decoder.answer(self.encoder(**inputs))
+
+    def example(self) -> tuple[dict[str, Tensor], Axes]:
+        """The encoder's own."""
+        return self.encoder.example()
+
+
+class Encode(Graph):
     """The graph that reads: raw inputs in; out comes all that the decoder's steps need."""
 
-    def __init__(self, encoder: ImageEncoder, decoder: AttentionDecoder):
+    def __init__(self, encoder: ImageEncoder | TextEncoder, decoder: AttentionDecoder):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
 
@@ -142,12 +195,11 @@ class Encode(nn.Module):
         return context | state
 
     def example(self) -> tuple[dict[str, Tensor], Axes]:
-        """Inputs to trace with, and which of their axes have any length."""
-        inputs = self.encoder.example()
-        return inputs, {name: {0: "batch"} for name in inputs}
+        """The encoder's own."""
+        return self.encoder.example()
 
 
-class Step(nn.Module):
+class Step(Graph):
     """The graph that writes: one step of the decoder for every hypothesis.
 
     Its state comes in as `hidden` and goes out as `next_hidden`, and so on.
@@ -177,7 +229,7 @@ class Step(nn.Module):
         return inputs, {name: {0: "batch", 1: "positions" if name in context else "beams"} for name in inputs}
 
 
-def export(graph: Encode | Step) -> tuple[bytes, list[str]]:
+def export(graph: Graph) -> tuple[bytes, list[str]]:
     """Turn a graph into ONNX without weights; return it with the names of the weights that it wants.
 
     While the graph is simplified its weights are inputs, so that nothing is folded into them: each keeps the

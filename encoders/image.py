@@ -70,15 +70,16 @@ class ImageEncoder(nn.Module):
         self.backbone.eval()
         return self
 
-    def example(self) -> dict[str, Tensor]:
-        """Inputs of the right shape: two photographs."""
-        return {"pixels": torch.zeros(2, self.image_size, self.image_size, 3, dtype=torch.uint8)}
+    def example(self) -> tuple[dict[str, Tensor], dict[str, dict[int, str]]]:
+        """Inputs of the right shape, two photographs, and which of their axes have any length."""
+        pixels = torch.zeros(2, self.image_size, self.image_size, 3, dtype=torch.uint8)
+        return {"pixels": pixels}, {"pixels": {0: "batch"}}
 
     @torch.no_grad()
     def measure_width(self) -> int:
         """Features a position, as they come."""
         try:
-            _, width, _, _ = self.eval().feature_map(**self.example()).shape
+            _, width, _, _ = self.eval().feature_map(**self.example()[0]).shape
         except Exception as error:  # whatever a model raises that is no CNN
             reason = str(error).partition("\n")[0].rstrip(".")
             raise InputError(

@@ -19,7 +19,9 @@ from showtell.memory import Memory
 class TextEncoder(nn.Module):
     """Lists of words, as `TextFeatures` gives them, to a `Memory` of one position a word.
 
-    words, characters, casings: the sizes of the vocabularies, with 0 for padding and 1 for what is not known.
+    words, casings: how many there are, 0 for padding and 1 for a word that is not known among them.
+    characters: those that it knows; 0 and 1 are padding and unknown here too.
+    longest_word: in characters, as it was trained; `TextFeatures` shortens a longer one.
     word_size, character_size, casing_size: of their embeddings. filters: of the character CNN.
     dropout: of the features, the same ones at every word of a text (variational, Gal and Ghahramani 2016).
     character_dropout: of the characters' embeddings (Ma and Hovy 2016).
@@ -36,8 +38,9 @@ class TextEncoder(nn.Module):
         self,
         *,
         words: int,
-        characters: int,
+        characters: str,
         casings: int,
+        longest_word: int = 24,
         word_size: int = 100,
         character_size: int = 30,
         casing_size: int = 8,
@@ -52,6 +55,7 @@ class TextEncoder(nn.Module):
             "words": words,
             "characters": characters,
             "casings": casings,
+            "longest_word": longest_word,
             "word_size": word_size,
             "character_size": character_size,
             "casing_size": casing_size,
@@ -61,7 +65,7 @@ class TextEncoder(nn.Module):
             "word_dropout": word_dropout,
         }
         self.words = embedding(words, word_size)
-        self.spelling = CharacterCNN(characters, character_size, filters, character_dropout)
+        self.spelling = CharacterCNN(len(characters) + 2, character_size, filters, character_dropout)
         self.casing = embedding(casings, casing_size)
         self.dropout = nn.Dropout(dropout)
         self.word_dropout = word_dropout
@@ -74,13 +78,22 @@ class TextEncoder(nn.Module):
                 )
             self.words = nn.Embedding.from_pretrained(torch.tensor(vectors), freeze=False, padding_idx=0)
 
-    def example(self) -> dict[str, Tensor]:
-        """Inputs of the right shape: two texts of three words, two of the words distinct, of up to five characters."""
-        return {
+    def example(self) -> tuple[dict[str, Tensor], dict[str, dict[int, str]]]:
+        """Inputs of the right shape, and which of their axes have any length.
+
+        Two texts of three words, two of the words distinct, of up to five characters.
+        """
+        inputs = {
             "places": torch.tensor([[1, 2, 1], [2, 1, 0]]),
             "words": torch.tensor([0, 1, 1]),
             "casing": torch.tensor([0, 1, 1]),
             "characters": torch.tensor([[0, 0, 0, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]),
+        }
+        return inputs, {
+            "places": {0: "batch", 1: "positions"},
+            "words": {0: "distinct"},
+            "casing": {0: "distinct"},
+            "characters": {0: "distinct", 1: "characters"},
         }
 
     def forward(self, places: Tensor, words: Tensor, casing: Tensor, characters: Tensor) -> Memory:

@@ -22,7 +22,9 @@ from showtell import pipeline
 from showtell.bundle import Bundle
 from showtell.composition import Model, compose, load
 from showtell.decoders.attention_decoder import AttentionDecoder
+from showtell.decoders.classifier import Classifier
 from showtell.encoders.image import ImageEncoder
+from showtell.encoders.text import TextEncoder
 from showtell.errors import InputError, ModelError
 from showtell.pipelines.media.images import read_image, to_pixels
 from showtell.scripts.training import Settings, fit
@@ -141,8 +143,12 @@ def test_halves_of_two_widths_are_an_input_error_that_says_which_would_do() -> N
 
 
 def test_a_tokenizer_of_another_size_is_an_input_error(model: Model) -> None:
-    with pytest.raises(InputError, match=r"writes 9 tokens and the tokenizer has 8"):
+    with pytest.raises(InputError, match=r"AttentionDecoder writes 9 tokens and the tokenizer has 8"):
         compose(encoder=model.encoder, decoder=model.decoder, tokenizer=make_tokenizer(WORDS[:-1]))
+    reader = TextEncoder(words=5, characters="abc", casings=8)
+    classifier = Classifier(memory_width=reader.width, labels=["no", "yes"])
+    with pytest.raises(InputError, match=r"TextEncoder reads 5 tokens and the tokenizer has 0"):
+        compose(encoder=reader, decoder=classifier)
 
 
 def test_halves_that_make_no_task_are_an_input_error(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +216,7 @@ def change_config(folder: Path, target: Path, half: str, **changes: Any) -> Path
     ("half", "changes", "message"),
     [
         ("encoder", {"class": "NoseEncoder"}, "the class 'NoseEncoder' of its 'encoder' is not known; ImageEncoder"),
-        ("decoder", {"class": None}, "the class None of its 'decoder' is not known; AttentionDecoder would do"),
+        ("decoder", {"class": None}, "the class None of its 'decoder' is not known; AttentionDecoder, "),
         ("encoder", {"colour": "blue"}, "colour"),
         ("encoder", {"backbone": "timm/no_such_model"}, "'timm/no_such_model' is not known"),
         ("decoder", {"vocabulary_size": None}, "vocabulary_size"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,22 +16,29 @@ from torch import Tensor, nn
 
 from showtell import composition
 from showtell.bundle import Bundle
-from showtell.composition import TASKS, Encode, Model, Step, compose, load
+from showtell.composition import TASKS, Graph, Model, compose, load
 from showtell.decoders.attention_decoder import AttentionDecoder
+from showtell.decoders.classifier import Classifier
+from showtell.decoders.crf import CRFDecoder
 from showtell.encoders.image import ImageEncoder
+from showtell.encoders.text import TextEncoder
 from showtell.pipelines.runtime import Runtime
 
 WORDS = ["<pad>", "<start>", "<end>", "<unk>", "a", "dog", "runs"]
 SMALL = {"vocabulary_size": len(WORDS), "hidden_size": 16, "embedding_size": 8, "attention_size": 8}
 
 # An encoder without its library's weights, and a decoder for memories of a width, as small as they come.
-ENCODERS: dict[str, Callable[[], ImageEncoder]] = {
+ENCODERS: dict[str, Callable[[], Any]] = {
     "image": lambda: ImageEncoder("timm/test_resnet", image_size=64, pretrained=False),
+    "text": lambda: TextEncoder(words=len(WORDS), characters="adefghijk", casings=8, word_size=8, filters=6),
 }
-DECODERS: dict[str, Callable[[int], AttentionDecoder]] = {
+DECODERS: dict[str, Callable[[int], Any]] = {
     "additive_lstm": lambda width: AttentionDecoder(memory_width=width, attention="additive", cell="lstm", **SMALL),
     "general_gru": lambda width: AttentionDecoder(memory_width=width, attention="general", cell="gru", **SMALL),
     "dot_rnn": lambda width: AttentionDecoder(memory_width=width, attention="dot", cell="rnn", **SMALL),
+    "crf": lambda width: CRFDecoder(memory_width=width, labels=["PER", "LOC"], hidden_size=8),
+    "classifier_lstm": lambda width: Classifier(memory_width=width, labels=["no", "yes"], hidden_size=8),
+    "classifier_gru": lambda width: Classifier(memory_width=width, labels=["no", "yes"], hidden_size=8, cell="gru"),
 }
 PAIRS = [
     (encoder, decoder)
@@ -40,7 +48,9 @@ PAIRS = [
 ]
 
 # Other sizes than those that the graphs are exported with, for each axis that may have any.
-SIZES = {"batch": 3, "beams": 4, "positions": 7}
+SIZES = {"batch": 3, "beams": 4, "positions": 7, "distinct": 6, "characters": 9}
+# What a decoder is trained on beside a memory: texts of five tokens, or a tag a position.
+GIVEN = {"text": (len(WORDS), (3, 2, 5)), "tags": (9, (3, 7)), "label": None}
 
 
 @pytest.fixture(scope="module", params=PAIRS, ids="-".join)
@@ -62,8 +72,8 @@ def folder(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def random_inputs(graph: Encode | Step) -> dict[str, Tensor]:
-    """Inputs of a graph, in other sizes than its example's."""
+def random_inputs(graph: Graph) -> dict[str, Tensor]:
+    """Inputs of a graph, in other sizes than its example's; every row is real to its end, but for the first."""
     torch.manual_seed(0)
     example, axes = graph.example()
     inputs = {}
@@ -75,18 +85,36 @@ def random_inputs(graph: Encode | Step) -> dict[str, Tensor]:
         elif value.is_floating_point():
             inputs[name] = torch.randn(shape)
         else:
-            bound = 256 if value.dtype == torch.uint8 else len(WORDS)
-            inputs[name] = torch.randint(bound, shape, dtype=value.dtype)
+            low, high = (0, 256) if value.dtype == torch.uint8 else (1, 6)
+            inputs[name] = torch.randint(low, high, shape, dtype=value.dtype)
+        if name == "places":
+            inputs[name][0, -2:] = 0  # padding
     return inputs
 
 
-def random_photographs(model: Model) -> dict[str, Tensor]:
-    return random_inputs(Encode(model.encoder, model.decoder))
+def raw_inputs(model: Model) -> dict[str, Tensor]:
+    """Inputs of the graph that reads."""
+    return random_inputs(next(iter(model.graphs().values())))
+
+
+def given(model: Model) -> tuple[Tensor, ...]:
+    if (sizes := GIVEN[model.decoder.answers]) is None:
+        return ()
+    return (torch.randint(*sizes),)
+
+
+def row_alone(inputs: dict[str, Tensor], row: int, model: Model) -> dict[str, Tensor]:
+    """One row of a batch, without its padding. What belongs to no row, as a list of distinct words, stays."""
+    _, axes = next(iter(model.graphs().values())).example()
+    alone = {name: value[row][None] if axes[name][0] == "batch" else value for name, value in inputs.items()}
+    if "places" in alone:
+        alone["places"] = alone["places"][:, : int((alone["places"] != 0).sum())]
+    return alone
 
 
 @torch.no_grad()
 def test_an_encoder_hands_on_a_memory(model: Model) -> None:
-    memory = model.encoder(**random_photographs(model))
+    memory = model.encoder(**raw_inputs(model))
     batch, positions, width = memory.features.shape
     assert batch == SIZES["batch"] and width == model.encoder.width
     assert memory.features.dtype == torch.float32 and memory.features.isfinite().all()
@@ -98,21 +126,34 @@ def test_an_encoder_hands_on_a_memory(model: Model) -> None:
 
 @torch.no_grad()
 def test_a_row_of_a_batch_gets_what_it_gets_alone(model: Model) -> None:
-    inputs = random_photographs(model)
+    inputs = raw_inputs(model)
     together = model.encoder(**inputs)
     for row in range(SIZES["batch"]):
-        alone = model.encoder(**{name: value[row][None] for name, value in inputs.items()})
-        torch.testing.assert_close(alone.features[0], together.features[row], rtol=1e-4, atol=1e-5)
+        alone = model.encoder(**row_alone(inputs, row, model))
+        real = together.features[row][together.mask[row]]
+        torch.testing.assert_close(alone.features[0], real, rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
-def test_texts_are_scored_word_by_word(model: Model) -> None:
-    inputs, tokens = random_photographs(model), torch.randint(len(WORDS), (SIZES["batch"], 2, 5))
-    logits, attention = model(inputs, tokens)
-    positions = model.encoder(**inputs).features.shape[1]
-    assert logits.shape == (SIZES["batch"], 2, 5, len(WORDS))
-    assert attention.shape == (SIZES["batch"], 2, 5, positions)
-    torch.testing.assert_close(model(inputs, tokens)[0], logits, rtol=0, atol=0)  # nothing is drawn
+def test_a_row_of_a_batch_is_answered_as_it_is_alone(model: Model) -> None:
+    inputs = raw_inputs(model)
+    name, graph = next(iter(model.graphs().items()))
+    together = graph(**inputs)
+    for row in range(SIZES["batch"]):
+        alone = graph(**row_alone(inputs, row, model))
+        for key, value in together.items():
+            if len(value) == SIZES["batch"] and value.is_floating_point():
+                size = alone[key].shape[1]
+                torch.testing.assert_close(alone[key][0], value[row, :size], rtol=1e-4, atol=1e-5, msg=f"{name}: {key}")
+
+
+@torch.no_grad()
+def test_what_training_needs_is_the_same_again(model: Model) -> None:
+    inputs, beside = raw_inputs(model), given(model)
+    first = model(inputs, *beside)
+    torch.testing.assert_close(model(inputs, *beside), first, rtol=0, atol=0)  # nothing is drawn
+    for value in first if isinstance(first, tuple) else (first,):
+        assert len(value) == SIZES["batch"] and value.isfinite().all()
 
 
 @torch.no_grad()
@@ -125,8 +166,8 @@ def test_each_half_is_rebuilt_from_its_config(model: Model) -> None:
         rebuilt.load_state_dict(half.state_dict())
         halves.append(rebuilt.eval())
     again = compose(encoder=halves[0], decoder=halves[1], tokenizer=model.tokenizer)
-    inputs, tokens = random_photographs(model), torch.randint(len(WORDS), (SIZES["batch"], 2, 5))
-    torch.testing.assert_close(again(inputs, tokens), model(inputs, tokens), rtol=0, atol=0)
+    inputs, beside = raw_inputs(model), given(model)
+    torch.testing.assert_close(again(inputs, *beside), model(inputs, *beside), rtol=0, atol=0)
 
 
 @torch.no_grad()

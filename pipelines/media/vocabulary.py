@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 from tokenizers import Regex, Tokenizer
@@ -73,12 +73,16 @@ def known_characters(counts: Mapping[str, int], *, min_count: int = 1) -> str:
     return "".join(character for character, count in characters.most_common() if count >= min_count)
 
 
-class Sizes(TypedDict):
-    """How many words, characters and casings a model tells apart, those for padding and unknown among them."""
+class Config(TypedDict):
+    """What a `TextEncoder` of these features is made with; the features are rebuilt from it and the tokenizer.
+
+    words, casings: how many there are, those for padding and unknown among them.
+    """
 
     words: int
-    characters: int
+    characters: str
     casings: int
+    longest_word: int
 
 
 class TextFeatures:
@@ -86,7 +90,7 @@ class TextFeatures:
 
     tokenizer: a model's, made by `word_tokenizer`. characters: those that the model knows.
     longest_word: in characters; of a longer word only its beginning and its end are seen.
-    config: what rebuilds these features from the tokenizer. sizes: what a `TextEncoder` is made with.
+    config: what a `TextEncoder` is made with, and keeps in its own configuration.
 
     A word that is not in the vocabulary has the number 1, and its characters still tell much of it. A character
     that is not known counts as the letter under its accent, or as its usual width, where that is known.
@@ -94,9 +98,8 @@ class TextFeatures:
     """
 
     def __init__(self, tokenizer: Tokenizer, *, characters: str, longest_word: int = LONGEST_WORD):
-        self.config: dict[str, Any] = {"characters": characters, "longest_word": longest_word}
         numbers = tokenizer.get_vocab(with_added_tokens=False)
-        self.sizes = Sizes(words=len(numbers), characters=len(characters) + 2, casings=len(CASINGS))
+        self.config = Config(words=len(numbers), characters=characters, casings=len(CASINGS), longest_word=longest_word)
         # A text may hold "<pad>", which is then an unknown word and no padding.
         self._words = {word: number for word, number in numbers.items() if word not in (PADDING, UNKNOWN)}
         self._characters = {character: number for number, character in enumerate(characters, start=2)}

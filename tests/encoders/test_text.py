@@ -16,7 +16,7 @@ TEXTS = [["The", "cat", "sat", "on", "Mats"], ["Cat"], [], ["antidisestablishmen
 @pytest.fixture
 def encoder() -> TextEncoder:
     torch.manual_seed(0)
-    return TextEncoder(**FEATURES.sizes, word_size=6, character_size=5, casing_size=3, filters=7, word_dropout=0.5)
+    return TextEncoder(**FEATURES.config, word_size=6, character_size=5, casing_size=3, filters=7, word_dropout=0.5)
 
 
 def tensors(texts: list[list[str]]) -> dict[str, torch.Tensor]:
@@ -70,7 +70,7 @@ def test_the_character_cnn_is_a_masked_convolution_of_width_three():
 
 def test_dropout_spares_the_same_features_at_every_word_of_a_text():
     torch.manual_seed(0)
-    encoder = TextEncoder(**FEATURES.sizes, dropout=0.5, character_dropout=0.0)
+    encoder = TextEncoder(**FEATURES.config, dropout=0.5, character_dropout=0.0)
     inputs = tensors([["cat", "sat", "mats"], ["the", "cat", "hats"]])
     kept = encoder.train()(**inputs).features
     whole = encoder.eval()(**inputs).features
@@ -81,7 +81,7 @@ def test_dropout_spares_the_same_features_at_every_word_of_a_text():
 
 
 def test_word_dropout_makes_words_unknown_and_padding_never():
-    encoder = TextEncoder(**FEATURES.sizes, dropout=0.0, character_dropout=0.0, word_dropout=1.0)
+    encoder = TextEncoder(**FEATURES.config, dropout=0.0, character_dropout=0.0, word_dropout=1.0)
     memory = encoder(**tensors([["the", "cat"], ["sat"]]))
     assert torch.equal(memory.features[0, 0, :100], encoder.words.weight[1])
     assert not memory.features[1, 1].any()
@@ -89,15 +89,15 @@ def test_word_dropout_makes_words_unknown_and_padding_never():
 
 def test_pretrained_vectors_are_where_the_words_start_and_are_trained():
     vectors = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
-    encoder = TextEncoder(**FEATURES.sizes, word_size=6, vectors=vectors)
+    encoder = TextEncoder(**FEATURES.config, word_size=6, vectors=vectors)
     np.testing.assert_array_equal(encoder.words.weight.detach().numpy(), vectors)
     assert encoder.words.weight.requires_grad
     with pytest.raises(InputError, match=r"their shape is \(5, 6\); \(5, 100\)"):
-        TextEncoder(**FEATURES.sizes, vectors=vectors)
+        TextEncoder(**FEATURES.config, vectors=vectors)
 
 
 def test_an_encoder_is_rebuilt_from_its_config(encoder):
     again = TextEncoder(**encoder.config)
     again.load_state_dict(encoder.state_dict())
-    inputs = encoder.example()
+    inputs, _ = encoder.example()
     torch.testing.assert_close(again.eval()(**inputs).features, encoder.eval()(**inputs).features)
