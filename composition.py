@@ -209,12 +209,11 @@ class Step(Graph):
         super().__init__()
         self.decoder = decoder
 
-    def forward(self, tokens: Tensor, **arrays: Tensor) -> dict[str, Tensor]:
-        """`log_probs`, the next state, and `attention`."""
-        names = self.decoder.cell.state_names
-        state = {name: arrays[name] for name in names}
-        context = {name: value for name, value in arrays.items() if name not in names}
-        log_probs, state, attention = self.decoder.step(tokens, state, context)
+    def forward(self, **arrays: Tensor) -> dict[str, Tensor]:
+        """`log_probs`, the next state, and `attention`, from `tokens`, the state, and what `encode` gave beside it."""
+        tokens = arrays.pop("tokens")
+        state = {name: arrays.pop(name) for name in self.decoder.cell.state_names}
+        log_probs, state, attention = self.decoder.step(tokens, state, arrays)
         following = {f"next_{name}": value for name, value in state.items()}
         return {"log_probs": log_probs, **following, "attention": attention}
 

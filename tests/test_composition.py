@@ -168,7 +168,7 @@ def test_options_terms_tokenizer_and_card_travel(model: Model, folder: Path) -> 
     assert bundle.config["options"] == {"num_beams": 3}
     assert bundle.config["terms"] == "for tests"
     assert bundle.config["memory"]["grid"] == [4, 4]
-    assert bundle.tokenizer().to_str() == model.tokenizer.to_str()
+    assert bundle.tokenizer().to_str() == make_tokenizer().to_str()
     assert (folder / "README.md").read_text() == "# A captioner\n"
 
 
