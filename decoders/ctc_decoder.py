@@ -1,4 +1,4 @@
-"""The CTC decoder: what is said in each frame, and how probable a whole text is."""
+"""The CTC decoder: a recurrent network hears what is said in each frame, and sums over all ways to say a text."""
 
 from __future__ import annotations
 
@@ -7,31 +7,51 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from showtell.decoders.cells import CELLS
+from showtell.decoders.dropout import VariationalDropout
+from showtell.decoders.recurrent import Recurrent
 from showtell.errors import InputError
 from showtell.memory import Memory
 
+State = dict[str, Tensor]
+
 
 class CTCDecoder(nn.Module):
-    """A linear layer, and the sum over all ways to spread a text over the frames (Graves and others 2006).
+    """Connectionist temporal classification over a recurrent network (Graves and others 2006, Hannun and others 2014).
 
     Of a memory's features f_1 ... f_T:
 
-        p(token at t) = softmax(W f_t + b)              of the vocabulary, in which `blank` is no token
+        h = recurrent(f)                                forward in time only, so that it can listen to a stream
+        p(token at t) = softmax(W h_t + b)              of the vocabulary, in which `blank` is no token
         p(text) = sum over paths of prod_t p(path_t at t)
 
     A path has one token for each frame, and is a path of the text that is left when runs of equal tokens are
     merged into one and blanks are taken out. `ctc.py` finds the best texts from what `answer` gives.
 
     memory_width: features a position in the memory that it reads. vocabulary_size: tokens, the blank among them.
-    dropout: which share of the features is dropped in training.
+    cell: "rnn", "lstm" or "gru".
+    dropout: which share of the features of a whole sequence is dropped, in training, before the recurrent
+        network, between its layers and after it.
 
-    Raises `InputError` for a blank that is not in the vocabulary.
+    Raises `InputError` for a cell of another name, or a blank that is not in the vocabulary.
     """
 
     answers = "text"
 
-    def __init__(self, *, memory_width: int, vocabulary_size: int, blank: int = 0, dropout: float = 0.0):
+    def __init__(
+        self,
+        *,
+        memory_width: int,
+        vocabulary_size: int,
+        blank: int = 0,
+        hidden_size: int = 320,
+        num_layers: int = 3,
+        cell: str = "lstm",
+        dropout: float = 0.2,
+    ):
         super().__init__()
+        if cell not in CELLS:
+            raise InputError(f"cell={cell!r}: one of {', '.join(CELLS)} would do.")
         if not 0 <= blank < vocabulary_size:
             raise InputError(f"blank={blank}: a token from 0 to {vocabulary_size - 1} would do.")
         self.blank = blank
@@ -39,17 +59,33 @@ class CTCDecoder(nn.Module):
             "memory_width": memory_width,
             "vocabulary_size": vocabulary_size,
             "blank": blank,
+            "hidden_size": hidden_size,
+            "num_layers": num_layers,
+            "cell": cell,
             "dropout": dropout,
         }
-        self.output = nn.Linear(memory_width, vocabulary_size)
-        self.dropout = nn.Dropout(dropout)
+        self.recurrent = Recurrent(memory_width, hidden_size, cell=cell, num_layers=num_layers, dropout=dropout)
+        self.output = nn.Linear(hidden_size, vocabulary_size)
+        self.dropout = VariationalDropout(dropout)
 
-    def answer(self, memory: Memory) -> dict[str, Tensor]:
-        """`log_probs` `(batch, time, vocabulary)`; in the padding the blank is certain."""
-        log_probs = torch.log_softmax(self.output(self.dropout(memory.features)), dim=-1)
+    def init_state(self, batch: int) -> State:
+        """The state before any sound: zeros, `(batch, layers, hidden_size)` for each part of the cells' state."""
+        zeros = self.output.weight.new_zeros(batch, self.recurrent.num_layers, self.recurrent.hidden_size)
+        return dict.fromkeys(self.recurrent.state_names, zeros)
+
+    def answer(self, memory: Memory, state: State) -> tuple[Tensor, State]:
+        """What is said in each frame of a stretch of sound, and the state in which the next stretch is heard.
+
+        Returns log-probabilities `(batch, time, vocabulary)`, in whose padding the blank is certain, and the state.
+        """
+        names = self.recurrent.state_names
+        lengths = memory.mask.sum(dim=1)
+        hidden, after = self.recurrent(self.dropout(memory.features), lengths, tuple(state[name] for name in names))
+        log_probs = torch.log_softmax(self.output(self.dropout(hidden)), dim=-1)
         silence = torch.full_like(log_probs[0, 0], -1e4)
         silence[self.blank] = 0
-        return {"log_probs": torch.where(memory.mask.unsqueeze(2), log_probs, silence)}
+        log_probs = torch.where(memory.mask.unsqueeze(2), log_probs, silence)
+        return log_probs, dict(zip(names, after, strict=True))
 
     def forward(self, memory: Memory, tokens: Tensor, lengths: Tensor) -> Tensor:
         """The log-probability of given texts, `(batch,)`.
@@ -59,7 +95,7 @@ class CTCDecoder(nn.Module):
         A text that is too long for its frames has probability zero. Its log-probability is given as 0, so that
         it has no gradient and spoils no batch.
         """
-        log_probs = self.answer(memory)["log_probs"].transpose(0, 1)
+        log_probs = self.answer(memory, self.init_state(len(tokens)))[0].transpose(0, 1)
         frames = memory.mask.sum(dim=1)
         return -nn.functional.ctc_loss(
             log_probs, tokens, frames, lengths, blank=self.blank, reduction="none", zero_infinity=True
