@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from showtell.errors import InputError, ShowtellError
 from showtell.pipelines import ALIASES, MODELS, TASKS, bundled_models, find_model, pipeline, pipeline_class
+from showtell.pipelines.jobs.command import batch_task
 
 # Options of a pipeline's call that the command decides itself.
 NOT_ON_THE_COMMAND_LINE = ("self", "on_error", "progress")
@@ -63,6 +64,8 @@ app = typer.Typer(
 )
 run_app = typer.Typer(help="Answer inputs: a table in a terminal, JSON lines in a pipe.", no_args_is_help=True)
 app.add_typer(run_app, name="run")
+batch_app = typer.Typer(help="Answer every record of a manifest, in a job that can be killed.", no_args_is_help=True)
+app.add_typer(batch_app, name="batch")
 
 
 def run_task(
@@ -128,13 +131,13 @@ def plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def command_of(task: str) -> Callable[..., None]:
-    """The command of one task. Its options are those of the pipeline's call, read from its signature."""
+def command_of(task: str, answer: Callable[..., None]) -> Callable[..., None]:
+    """The command by which `answer` does one task. It has the options of the pipeline's call too, by its signature."""
 
     def command(**arguments: Any) -> None:
-        run_task(task, **arguments)
+        answer(task, **arguments)
 
-    own = inspect.signature(run_task, eval_str=True).parameters.values()
+    own = inspect.signature(answer, eval_str=True).parameters.values()
     call = inspect.signature(pipeline_class(task).__call__, eval_str=True).parameters.values()
     parameters = [p for p in own if p.name not in ("task", "options")]
     parameters += [
@@ -149,9 +152,11 @@ def command_of(task: str) -> Callable[..., None]:
 
 
 for task in TASKS:
-    run_app.command(task, help=inspect.getdoc(pipeline_class(task)))(command_of(task))
+    run_app.command(task, help=inspect.getdoc(pipeline_class(task)))(command_of(task, run_task))
+    batch_app.command(task, help=inspect.getdoc(batch_task))(command_of(task, batch_task))
 for alias, task in ALIASES.items():
-    run_app.command(alias, help=f"The same as {task}.")(command_of(task))
+    run_app.command(alias, help=f"The same as {task}.")(command_of(task, run_task))
+    batch_app.command(alias, help=f"The same as {task}.")(command_of(task, batch_task))
 
 
 @app.command()

@@ -1,0 +1,75 @@
+"""The meter: what a pipeline reads and computes and how long that takes, and a beat for each thing that it has done."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from showtell.pipelines.base import Pipeline
+from showtell.pipelines.jobs.summary import Tally
+from showtell.pipelines.runtime import Graph
+
+
+class Meter:
+    """Puts itself between a pipeline and its parts, and adds up in `tally`, which may be exchanged at any time."""
+
+    def __init__(self, pipe: Pipeline[Any, Any], beat: Callable[[], None]):
+        self.pipe, self.beat, self.tally = pipe, beat, Tally()
+        self.adding = threading.Lock()
+        self.read, self.run, self.batches = pipe.read, pipe.run, pipe.batches
+        parts: Any = {"read": self.metered_read, "run": self.metered_run, "batches": self.metered_batches}
+        vars(pipe).update(parts)
+        pipe.graphs = {name: BeatingGraph(graph, beat) for name, graph in pipe.graphs.items()}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage of the work."""
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            with self.adding:
+                self.tally.stage_seconds[name] += perf_counter() - start
+            self.beat()
+
+    def metered_read(self, source: Any) -> Any:
+        """As the pipeline reads."""
+        with self.stage("read"):
+            return self.read(source)
+
+    def metered_run(self, inputs: Any, answer: Callable[[list[Any]], list[Any]], *how: Any) -> Any:
+        """As the pipeline runs, each of its batches timed."""
+
+        def metered_answer(items: list[Any]) -> list[Any]:
+            with self.stage("answer"):
+                return answer(items)
+
+        return self.run(inputs, metered_answer, *how)
+
+    def metered_batches(self, items: Mapping[int, Any], *limits: Any) -> Iterator[list[int]]:
+        """As the pipeline makes batches: each costs its dearest item times their number."""
+        for batch in self.batches(items, *limits):
+            costs = [self.pipe.cost(items[place]) for place in batch]
+            with self.adding:
+                self.tally.cost += sum(costs)
+                self.tally.padded_cost += max(costs) * len(costs)
+            yield batch
+
+
+class BeatingGraph:
+    """A graph each of whose calls is a beat."""
+
+    def __init__(self, graph: Graph, beat: Callable[[], None]):
+        self.graph, self.beat = graph, beat
+        self.inputs, self.outputs = graph.inputs, graph.outputs
+
+    def __call__(self, **arrays: np.ndarray) -> dict[str, np.ndarray]:
+        """What the graph computes."""
+        outputs = self.graph(**arrays)
+        self.beat()
+        return outputs
