@@ -46,3 +46,19 @@ class WeightedWord(TypedDict):
     start: int
     end: int
     weight: float
+
+
+class Entity(TypedDict):
+    """One entity that a text names: `text[start:end] == word`.
+
+    score: the probability of just this span with just this label, 0 to 1.
+    word_start, word_end: which of the words that were given, `words[word_start:word_end]`. Only if words were given.
+    """
+
+    entity_group: str
+    score: float
+    word: str
+    start: int
+    end: int
+    word_start: NotRequired[int]
+    word_end: NotRequired[int]
