@@ -15,6 +15,7 @@ from showtell.pipelines.runtime import Runtime
 if TYPE_CHECKING:
     from showtell.pipelines.base import Pipeline
     from showtell.pipelines.image_to_text import ImageToText
+    from showtell.pipelines.text_classification import TextClassification
 
 MODELS = Path(__file__).parent / "models"
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -30,8 +31,9 @@ class Task(NamedTuple):
 
 TASKS = {
     "image-to-text": Task("showtell.pipelines.image_to_text", "ImageToText", "flickr8k-captions"),
+    "text-classification": Task("showtell.pipelines.text_classification", "TextClassification", "sentiment"),
 }
-ALIASES: dict[str, str] = {}
+ALIASES: dict[str, str] = {"sentiment-analysis": "text-classification"}
 
 
 @overload
@@ -44,6 +46,16 @@ def pipeline(
     device: Literal["cpu", "cuda"] = "cpu",
     threads: int | None = None,
 ) -> ImageToText: ...
+@overload
+def pipeline(
+    task: Literal["text-classification", "sentiment-analysis"],
+    model: str | PathLike[str] | None = None,
+    *,
+    revision: str | None = None,
+    runtime: Literal["onnx", "torch"] = "onnx",
+    device: Literal["cpu", "cuda"] = "cpu",
+    threads: int | None = None,
+) -> TextClassification: ...
 @overload
 def pipeline(
     task: str,

@@ -173,18 +173,26 @@ class Pipeline(ABC, Generic[Item, Answer]):
         return [outcomes[place] for place in range(len(read))]
 
     def batches(self, items: Mapping[int, Item], batch_size: int | None) -> Iterator[list[int]]:
-        """Group items of like cost, so that little is padding and no group costs more than `batch_cost`."""
+        """Group items into batches by their cost, or of a given size."""
         costs = {place: self.cost(item) for place, item in items.items()}
-        batch: list[int] = []
-        for place in sorted(costs, key=costs.__getitem__):
-            size = len(batch) + 1
-            full = size * costs[place] > self.batch_cost if batch_size is None else size > batch_size
-            if batch and full:
-                yield batch
-                batch = []
-            batch.append(place)
-        if batch:
+        return by_cost(costs, self.batch_cost, batch_size)
+
+
+def by_cost(costs: Mapping[int, float], batch_cost: float, batch_size: int | None = None) -> Iterator[list[int]]:
+    """Group places of like cost, so that little is padding and no group costs more than `batch_cost`.
+
+    A group costs its dearest times their number. With `batch_size`, groups have that size whatever they cost.
+    """
+    batch: list[int] = []
+    for place in sorted(costs, key=costs.__getitem__):
+        size = len(batch) + 1
+        full = size * costs[place] > batch_cost if batch_size is None else size > batch_size
+        if batch and full:
             yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
 
 
 def in_order(inputs: Many) -> Iterator[Any]:

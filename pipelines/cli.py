@@ -31,10 +31,10 @@ HELP = {
     "num_return_sequences": "Answers for each input, best first.",
     "do_sample": "Draw answers at random in place of searching for the best.",
     "temperature": "When drawing: below 1 sharpens the probabilities, above 1 flattens them.",
-    "top_k": "When drawing: among so many likeliest words; 0 is all.",
+    "top_k": "Of labels: so many, best first. When drawing: among so many likeliest words; 0 is all.",
     "top_p": "When drawing: among the fewest words that hold this much of the probability.",
     "seed": "When drawing: the same seed draws the same.",
-    "return_attention": "Add where the model looked at each word (JSON lines only).",
+    "return_attention": "Add what the model looked at (JSON lines only).",
     "batch_size": "At most so many inputs go through the model together. Default: as their cost allows.",
 }
 # Above so many inputs a terminal shows a bar.

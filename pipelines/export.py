@@ -14,7 +14,18 @@ if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
 
 # What their caller must know of the model's parts.
-SETTINGS = ("image_size", "grid", "start", "end", "pad", "unknown")
+SETTINGS = ("image_size", "grid", "start", "end", "pad", "unknown", "characters", "longest_word", "labels")
+# How the tasks of texts begin.
+READ_A_TEXT = """\
+1. Split the text into words by the pre-tokenizer in `tokenizer.json`. Of a word of more than `longest_word` characters
+   keep the first half of so many and the last half.
+2. List the distinct words of all texts of the batch. Place 0 of the list is padding, and holds 0 everywhere.
+   `words` has the number of each in `tokenizer.json`, whose normalizer comes before the look-up; 1 if it is not there.
+   `casing` says how it is written: 1 without letters, 2 lower, 3 initial capital, 4 upper, 5 mixed, 6 a number without
+   letters, 7 letters with digits. `characters` has 2 and on for the characters of `characters`, in that order; 1 for
+   any other, for which the letter under its accent may stand; and 0 after the word's end.
+3. `places` says where in that list each word of each text stands; 0 after a text's end.
+"""
 # What a task's graphs do together, for who writes their caller.
 HOW_TO_CALL = {
     "image-to-text": """\
@@ -24,7 +35,12 @@ HOW_TO_CALL = {
    take the best, never `pad`, `start` or `unknown`, or search with several beams. `next_NAME` is what `step` takes
    as NAME the next time. Stop at `end`.
 4. `tokenizer.json` has the tokens' words. Write "n't" and what begins with "'" onto the word before it.
-"""
+""",
+    "text-classification": READ_A_TEXT
+    + """\
+4. `answer` gives the log-probabilities of `labels`, and the weight of each word. A text of more than 400 words is read
+   in passages of at most so many, and its log-probabilities are the mean of theirs, weighted by their words.
+""",
 }
 
 

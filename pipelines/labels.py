@@ -22,5 +22,7 @@ def top_labels(log_probs: np.ndarray, labels: Sequence[str], top_k: int | None) 
     log_probs: `(labels,)`. top_k: so many, at most all; None is all of them.
     """
     best = np.argsort(-log_probs, kind="stable")[:top_k]
-    scores = np.exp(log_probs)
-    return [Label(label=labels[place], score=float(scores[place])) for place in best]
+    scores = np.exp(log_probs[best])
+    return [
+        Label(label=labels[place], score=score) for place, score in zip(best.tolist(), scores.tolist(), strict=True)
+    ]
