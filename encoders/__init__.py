@@ -8,10 +8,16 @@ from showtell.lazy import attach
 
 if TYPE_CHECKING:
     from showtell.encoders.image import ImageEncoder
+    from showtell.encoders.spectrogram import SpectrogramEncoder
     from showtell.encoders.text import TextEncoder
 
-__all__ = ["ImageEncoder", "TextEncoder"]
+__all__ = ["ImageEncoder", "SpectrogramEncoder", "TextEncoder"]
 
 __getattr__, __dir__ = attach(
-    __name__, {"ImageEncoder": "showtell.encoders.image", "TextEncoder": "showtell.encoders.text"}
+    __name__,
+    {
+        "ImageEncoder": "showtell.encoders.image",
+        "SpectrogramEncoder": "showtell.encoders.spectrogram",
+        "TextEncoder": "showtell.encoders.text",
+    },
 )
