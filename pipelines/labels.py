@@ -21,8 +21,5 @@ def top_labels(log_probs: np.ndarray, labels: Sequence[str], top_k: int | None) 
 
     log_probs: `(labels,)`. top_k: so many, at most all; None is all of them.
     """
-    best = np.argsort(-log_probs, kind="stable")[:top_k]
-    scores = np.exp(log_probs[best])
-    return [
-        Label(label=labels[place], score=score) for place, score in zip(best.tolist(), scores.tolist(), strict=True)
-    ]
+    best = sorted(range(len(labels)), key=log_probs.__getitem__, reverse=True)[:top_k]
+    return [Label(label=labels[place], score=float(np.exp(log_probs[place]))) for place in best]
