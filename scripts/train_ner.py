@@ -67,7 +67,8 @@ def main(
     seed: int = 0,
 ) -> None:
     """Train a tagger and save it as a bundle."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    logging.getLogger("showtell").setLevel(logging.INFO)  # of its own, not of all that exports it
 
     # Data.
     train, dev = read_marked_texts(data / "train.jsonl"), read_marked_texts(data / "dev.jsonl")
