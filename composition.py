@@ -20,27 +20,37 @@ from showtell.bundle import CONFIG, TOKENIZER, WEIGHTS, Bundle, write_bundle
 from showtell.decoders.attention_decoder import AttentionDecoder
 from showtell.decoders.classifier import Classifier
 from showtell.decoders.crf import CRFDecoder
+from showtell.decoders.ctc_decoder import CTCDecoder
 from showtell.encoders.image import ImageEncoder
+from showtell.encoders.spectrogram import SpectrogramEncoder
 from showtell.encoders.text import TextEncoder
 from showtell.errors import InputError, ModelError
 from showtell.memory import Memory
 
-ENCODERS: dict[str, type[nn.Module]] = {"ImageEncoder": ImageEncoder, "TextEncoder": TextEncoder}
+ENCODERS: dict[str, type[nn.Module]] = {
+    "ImageEncoder": ImageEncoder,
+    "SpectrogramEncoder": SpectrogramEncoder,
+    "TextEncoder": TextEncoder,
+}
 DECODERS: dict[str, type[nn.Module]] = {
     "AttentionDecoder": AttentionDecoder,
     "CRFDecoder": CRFDecoder,
+    "CTCDecoder": CTCDecoder,
     "Classifier": Classifier,
 }
 
 # What is read and what is answered make the task.
 TASKS = {
+    ("audio", "label"): "audio-classification",
+    ("audio", "text"): "automatic-speech-recognition",
+    ("audio", "transcript"): "automatic-speech-recognition",
     ("image", "text"): "image-to-text",
     ("text", "label"): "text-classification",
     ("text", "tags"): "token-classification",
 }
 
-Encoder = TypeVar("Encoder", bound=ImageEncoder | TextEncoder)
-Decoder = TypeVar("Decoder", bound=AttentionDecoder | CRFDecoder | Classifier)
+Encoder = TypeVar("Encoder", bound=ImageEncoder | SpectrogramEncoder | TextEncoder)
+Decoder = TypeVar("Decoder", bound=AttentionDecoder | CRFDecoder | CTCDecoder | Classifier)
 Axes = dict[str, dict[int, str]]
 
 
@@ -63,6 +73,8 @@ class Model(nn.Module, Generic[Encoder, Decoder]):
         """The parts that answering calls, by name: what is saved as ONNX and what torch runs are these same."""
         if isinstance(self.decoder, AttentionDecoder):
             return {"encode": Encode(self.encoder, self.decoder), "step": Step(self.decoder)}
+        if isinstance(self.decoder, CTCDecoder):
+            return {"listen": Listen(self.encoder, self.decoder)}
         return {"answer": Answer(self.encoder, self.decoder)}
 
     def save(
@@ -169,7 +181,7 @@ class Graph(nn.Module, ABC):
 class Answer(Graph):
     """The graph of a decoder that answers at once: raw inputs in, labels' or tags' scores out."""
 
-    def __init__(self, encoder: ImageEncoder | TextEncoder, decoder: CRFDecoder | Classifier):
+    def __init__(self, encoder: ImageEncoder | SpectrogramEncoder | TextEncoder, decoder: CRFDecoder | Classifier):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
 
@@ -182,10 +194,33 @@ class Answer(Graph):
         return self.encoder.example()
 
 
+class Listen(Graph):
+    """The graph that hears a stretch of sound: frames in, what is said in each out.
+
+    The decoder's state comes in as `hidden` and goes out as `next_hidden`, and so on.
+    """
+
+    def __init__(self, encoder: SpectrogramEncoder, decoder: CTCDecoder):
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+
+    def forward(self, **arrays: Tensor) -> dict[str, Tensor]:
+        """`log_probs` and the next state, from the encoder's inputs and the state."""
+        state = {name: arrays.pop(name) for name in self.decoder.recurrent.state_names}
+        log_probs, state = self.decoder.answer(self.encoder(**arrays), state)
+        return {"log_probs": log_probs} | {f"next_{name}": value for name, value in state.items()}
+
+    def example(self) -> tuple[dict[str, Tensor], Axes]:
+        """The encoder's own, and the first state."""
+        inputs, axes = self.encoder.example()
+        state = self.decoder.init_state(len(inputs["lengths"]))
+        return inputs | state, axes | {name: {0: "batch"} for name in state}
+
+
 class Encode(Graph):
     """The graph that reads: raw inputs in; out comes all that the decoder's steps need."""
 
-    def __init__(self, encoder: ImageEncoder | TextEncoder, decoder: AttentionDecoder):
+    def __init__(self, encoder: ImageEncoder | SpectrogramEncoder | TextEncoder, decoder: AttentionDecoder):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
 

@@ -36,7 +36,7 @@ class CTCDecoder(nn.Module):
     Raises `InputError` for a cell of another name, or a blank that is not in the vocabulary.
     """
 
-    answers = "text"
+    answers = "transcript"
 
     def __init__(
         self,
@@ -70,8 +70,9 @@ class CTCDecoder(nn.Module):
 
     def init_state(self, batch: int) -> State:
         """The state before any sound: zeros, `(batch, layers, hidden_size)` for each part of the cells' state."""
-        zeros = self.output.weight.new_zeros(batch, self.recurrent.num_layers, self.recurrent.hidden_size)
-        return dict.fromkeys(self.recurrent.state_names, zeros)
+        shape = batch, self.recurrent.num_layers, self.recurrent.hidden_size
+        # A tensor for each: an export would take one tensor under two names for one input.
+        return {name: self.output.weight.new_zeros(shape) for name in self.recurrent.state_names}
 
     def answer(self, memory: Memory, state: State) -> tuple[Tensor, State]:
         """What is said in each frame of a stretch of sound, and the state in which the next stretch is heard.
