@@ -62,3 +62,30 @@ class Entity(TypedDict):
     end: int
     word_start: NotRequired[int]
     word_end: NotRequired[int]
+
+
+class Transcript(TypedDict):
+    """What was said in a recording.
+
+    score: the geometric mean of its characters' probabilities, 0 to 1; 1 where nothing was said.
+    chunks: its words or characters in order. Only if asked for.
+    """
+
+    text: str
+    score: float
+    chunks: NotRequired[list[TranscriptChunk]]
+
+
+class TranscriptChunk(TypedDict):
+    """A word or a character of a transcript, said from `timestamp[0]` to `timestamp[1]`, in seconds from the start."""
+
+    text: str
+    timestamp: tuple[float, float]
+    score: float
+
+
+class PartialTranscript(TypedDict):
+    """What was said in a stream since the last final text. It may change until it is final."""
+
+    text: str
+    is_final: bool

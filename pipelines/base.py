@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from os import PathLike
@@ -18,6 +18,7 @@ from showtell.pipelines.runtime import Runtime
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 OnError = Literal["raise", "return"]
+AnswerBatch = Callable[[list[Item]], Sequence[Answer | Exception]]
 
 # So many windows of inputs are answered at once: while one is searched, word by word, another fills the cores.
 # One is enough, and all that is allowed, where the user gives a single thread.
@@ -104,8 +105,11 @@ class Pipeline(ABC, Generic[Item, Answer]):
             return True
         return not (hasattr(inputs, "__iter__") or (hasattr(inputs, "__getitem__") and hasattr(inputs, "__len__")))
 
-    def run(self, inputs: Any, answer: Callable[[list[Item]], list[Answer]], how: HowToRun) -> Any:
-        """Answer one input, or many in order: a list for a list or a tuple, else an iterator that reads lazily."""
+    def run(self, inputs: Any, answer: AnswerBatch[Item, Answer], how: HowToRun) -> Any:
+        """Answer one input, or many in order: a list for a list or a tuple, else an iterator that reads lazily.
+
+        answer: of a batch. An error that it returns is that of one input, one that it raises is everybody's.
+        """
         if self.is_one(inputs):
             try:
                 item = self.read(inputs)
@@ -113,15 +117,16 @@ class Pipeline(ABC, Generic[Item, Answer]):
                 if how.on_error == "return":
                     return error
                 raise
-            return answer([item])[0]
-        answers = self.stream(inputs, answer, how)
+            outcome = answer([item])[0]
+            if isinstance(outcome, Exception) and how.on_error == "raise":
+                raise outcome
+            return outcome
+        answers = self.run_many(inputs, answer, how)
         if how.progress:
             answers = show_progress(answers, len(inputs) if isinstance(inputs, Sized) else None, self.task)
         return list(answers) if isinstance(inputs, (list, tuple)) else answers
 
-    def stream(
-        self, inputs: Many, answer: Callable[[list[Item]], list[Answer]], how: HowToRun
-    ) -> Iterator[Answer | Exception]:
+    def run_many(self, inputs: Many, answer: AnswerBatch[Item, Answer], how: HowToRun) -> Iterator[Answer | Exception]:
         """Answer inputs in order, a window at a time, while the next ones are read and answered too."""
         sources = in_order(inputs)
         reading: deque[Future[Item]] = deque()
@@ -158,7 +163,7 @@ class Pipeline(ABC, Generic[Item, Answer]):
             raise broken
 
     def answer_window(
-        self, read: list[Future[Item]], answer: Callable[[list[Item]], list[Answer]], how: HowToRun
+        self, read: list[Future[Item]], answer: AnswerBatch[Item, Answer], how: HowToRun
     ) -> list[Answer | Exception]:
         """Answer what could be read, in batches; give answers and errors in the inputs' order."""
         outcomes: dict[int, Answer | Exception] = {}

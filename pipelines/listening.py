@@ -1,0 +1,97 @@
+"""Listening: one recording or stream, heard stretch by stretch, to words with their times.
+
+A whole recording, its chunks and a live stream are heard by the same steps, and so give the same words. What is kept
+does not grow with the length of the sound, but for the words themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from showtell.decoders.alignment import AlignedToken
+from showtell.decoders.ctc import Search
+from showtell.pipelines.media.log_mel import MELS, pad_frames
+from showtell.pipelines.runtime import Graph
+
+SUBSAMPLING_FACTOR = 4
+# So long a pause ends a segment: what was said before it is final, and is not searched any more.
+PAUSE_SECONDS = 0.8
+# A position that says nothing with so much probability belongs to a pause.
+PAUSE_PROBABILITY = 0.98
+
+
+class Stretch(NamedTuple):
+    """Frames to hear next: `features` `(frames, mels)`, of which the first `length` are heard, the others foreseen."""
+
+    features: np.ndarray
+    length: int
+
+
+class Listener:
+    """What has been heard of one recording.
+
+    state: of the graph before any sound, `(layers, hidden_size)` for each of its names. lookahead: frames that the
+    model sees after those that it hears. new_search: begins a segment. blank: the token that says nothing.
+    pause: so many positions of blank end a segment.
+    """
+
+    def __init__(
+        self,
+        state: dict[str, np.ndarray],
+        *,
+        lookahead: int,
+        new_search: Callable[[], Search],
+        blank: int,
+        pause: int,
+    ):
+        self.state, self.lookahead = state, lookahead
+        self.new_search, self.blank, self.pause = new_search, blank, pause
+        self.frames = np.zeros((0, MELS), np.float32)
+        self.search, self.start, self.position, self.silent = new_search(), 0, 0, 0
+        self.segments: list[list[AlignedToken]] = []
+
+    def take(self, frames: np.ndarray, *, last: bool) -> Stretch | None:
+        """Take frames that follow, and tell which can be heard now: all, if they are the last; perhaps none."""
+        frames = np.concatenate([self.frames, frames])
+        length = len(frames) if last else (len(frames) - self.lookahead) // SUBSAMPLING_FACTOR * SUBSAMPLING_FACTOR
+        self.frames = frames[max(0, length) :]
+        return Stretch(frames, length) if length > 0 else None
+
+    def hear(self, log_probs: np.ndarray) -> None:
+        """Search what the graph said of a stretch, `(positions, vocabulary)`, segment by segment."""
+        begin = 0
+        for place, silent in enumerate(log_probs[:, self.blank] >= np.log(PAUSE_PROBABILITY)):
+            self.silent = self.silent + 1 if silent else 0
+            if self.silent == self.pause:
+                self.search.advance(log_probs[begin : place + 1])
+                self.position += place + 1 - begin
+                begin = place + 1
+                self.end_segment()
+        self.search.advance(log_probs[begin:])
+        self.position += len(log_probs) - begin
+
+    def end_segment(self) -> None:
+        """What was said since the last pause is final."""
+        if tokens := self.current():
+            self.segments.append(tokens)
+        self.search, self.start = self.new_search(), self.position
+
+    def current(self) -> list[AlignedToken]:
+        """What seems to have been said since the last pause; it may change yet. Times are the recording's."""
+        return [
+            token._replace(start=token.start + self.start, end=token.end + self.start) for token in self.search.best()
+        ]
+
+
+def hear_together(graph: Graph, listeners: Sequence[Listener], stretches: Sequence[Stretch]) -> None:
+    """Let several recordings be heard in one call of the graph, each from its own state."""
+    inputs = pad_frames([stretch.features for stretch in stretches])
+    inputs["lengths"] = np.array([stretch.length for stretch in stretches])
+    state = {name: np.stack([one.state[name] for one in listeners]) for name in listeners[0].state}
+    after = graph(**inputs, **state)
+    for row, (listener, stretch) in enumerate(zip(listeners, stretches, strict=True)):
+        listener.state = {name: after[f"next_{name}"][row] for name in state}
+        listener.hear(after["log_probs"][row, : -(-stretch.length // SUBSAMPLING_FACTOR)])

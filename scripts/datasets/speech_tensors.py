@@ -1,0 +1,94 @@
+"""Speech as tensors: recordings kept as samples, changed anew each time they are heard, and what to write of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import Dataset
+
+from showtell.pipelines.media.audio import read_audio
+from showtell.pipelines.media.log_mel import log_mel, pad_frames
+from showtell.pipelines.media.waveform import SAMPLE_RATE
+from showtell.scripts.datasets.sound_changes import changed
+from showtell.scripts.datasets.speech import Utterance
+
+# SpecAugment (Park and others 2019): bands of mels and stretches of time that are blotted out.
+MEL_BANDS, MEL_BAND_WIDTH = 2, 16
+TIME_MASKS_A_SECOND, TIME_MASK_FRAMES = 0.4, 25
+
+
+class Batch(NamedTuple):
+    """Recordings and what to write of them.
+
+    inputs: of a `SpectrogramEncoder`. tokens: `(batch, longest)`. lengths: `(batch,)`, of the tokens.
+    """
+
+    inputs: dict[str, Tensor]
+    tokens: Tensor
+    lengths: Tensor
+
+
+def keep_samples(utterances: Sequence[Utterance], file: Path) -> list[np.ndarray]:
+    """Decode all recordings once, into a file of 115 MB an hour; each as int16 samples at `SAMPLE_RATE`."""
+    lengths = file.with_suffix(".lengths.npy")
+    if not lengths.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        found = []
+        with file.open("wb") as out:
+            for utterance in utterances:
+                samples = (read_audio(utterance.file).samples.clip(-1, 1) * 32767).round().astype(np.int16)
+                out.write(samples.tobytes())
+                found.append(len(samples))
+        np.save(lengths, np.array(found))
+    ends = np.load(lengths).cumsum()
+    samples = np.memmap(file, np.int16, mode="r")
+    return [samples[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+class Speech(Dataset):
+    """Recordings as log-mel features with their texts as tokens.
+
+    sounds: as `keep_samples` has them. texts: the tokens of each. change: whether they are changed at random.
+    """
+
+    def __init__(self, sounds: Sequence[np.ndarray], texts: Sequence[Sequence[int]], *, change: bool):
+        self.sounds, self.texts, self.change = sounds, texts, change
+
+    def __len__(self) -> int:
+        return len(self.sounds)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, Tensor]:
+        sound = self.sounds[index].astype(np.float32) / 32768
+        if not self.change:
+            return log_mel(sound), torch.tensor(self.texts[index])
+        rng = np.random.default_rng(int(torch.randint(2**31, ())))
+        other = self.sounds[rng.integers(len(self.sounds))].astype(np.float32) / 32768
+        sound = changed(sound, rng, sampling_rate=SAMPLE_RATE, others=[other])
+        return blot(log_mel(sound), rng), torch.tensor(self.texts[index])
+
+    def collate(self, items: Sequence[tuple[np.ndarray, Tensor]]) -> Batch:
+        """Several of them as a batch."""
+        frames, tokens = zip(*items, strict=True)
+        inputs = {name: torch.from_numpy(array) for name, array in pad_frames(frames).items()}
+        return Batch(inputs, pad_sequence(tokens, batch_first=True), torch.tensor([len(one) for one in tokens]))
+
+
+def blot(features: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Set random bands of `(frames, mels)` and random stretches of time to the mean."""
+    frames, mels = features.shape
+    mean = features.mean()
+    for _ in range(MEL_BANDS):
+        width = rng.integers(MEL_BAND_WIDTH + 1)
+        first = rng.integers(mels - width + 1)
+        features[:, first : first + width] = mean
+    for _ in range(rng.poisson(TIME_MASKS_A_SECOND * frames / 100)):
+        width = min(rng.integers(TIME_MASK_FRAMES + 1), frames // 5)
+        first = rng.integers(frames - width + 1)
+        features[first : first + width] = mean
+    return features
