@@ -13,6 +13,7 @@ from showtell.errors import InputError, ModelError
 from showtell.pipelines.runtime import Runtime
 
 if TYPE_CHECKING:
+    from showtell.pipelines.automatic_speech_recognition import AutomaticSpeechRecognition
     from showtell.pipelines.base import Pipeline
     from showtell.pipelines.image_to_text import ImageToText
     from showtell.pipelines.text_classification import TextClassification
@@ -30,12 +31,25 @@ class Task(NamedTuple):
 
 
 TASKS = {
+    "automatic-speech-recognition": Task(
+        "showtell.pipelines.automatic_speech_recognition", "AutomaticSpeechRecognition", "english-speech"
+    ),
     "image-to-text": Task("showtell.pipelines.image_to_text", "ImageToText", "flickr8k-captions"),
     "text-classification": Task("showtell.pipelines.text_classification", "TextClassification", "sentiment"),
 }
-ALIASES: dict[str, str] = {"sentiment-analysis": "text-classification"}
+ALIASES: dict[str, str] = {"asr": "automatic-speech-recognition", "sentiment-analysis": "text-classification"}
 
 
+@overload
+def pipeline(
+    task: Literal["automatic-speech-recognition", "asr"],
+    model: str | PathLike[str] | None = None,
+    *,
+    revision: str | None = None,
+    runtime: Literal["onnx", "torch"] = "onnx",
+    device: Literal["cpu", "cuda"] = "cpu",
+    threads: int | None = None,
+) -> AutomaticSpeechRecognition: ...
 @overload
 def pipeline(
     task: Literal["image-to-text"],

@@ -142,7 +142,7 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
         return Listener(
             self.first_state,
             lookahead=self.lookahead,
-            new_search=partial(Search, len(self.characters), blank=self.blank, num_beams=num_beams),
+            new_search=partial(Search, blank=self.blank, num_beams=num_beams),
             blank=self.blank,
             pause=round(PAUSE_SECONDS / self.step_seconds),
         )

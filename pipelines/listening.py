@@ -75,15 +75,17 @@ class Listener:
 
     def end_segment(self) -> None:
         """What was said since the last pause is final."""
-        if tokens := self.current():
+        if tokens := self.timed(self.search.finish()):
             self.segments.append(tokens)
         self.search, self.start = self.new_search(), self.position
 
     def current(self) -> list[AlignedToken]:
-        """What seems to have been said since the last pause; it may change yet. Times are the recording's."""
-        return [
-            token._replace(start=token.start + self.start, end=token.end + self.start) for token in self.search.best()
-        ]
+        """What seems to have been said since the last pause; it may change yet."""
+        return self.timed(self.search.best())
+
+    def timed(self, tokens: list[AlignedToken]) -> list[AlignedToken]:
+        """Tokens of this segment at their times in the recording."""
+        return [token._replace(start=token.start + self.start, end=token.end + self.start) for token in tokens]
 
 
 def hear_together(graph: Graph, listeners: Sequence[Listener], stretches: Sequence[Stretch]) -> None:

@@ -46,7 +46,7 @@ def keep_samples(utterances: Sequence[Utterance], file: Path) -> list[np.ndarray
                 out.write(samples.tobytes())
                 found.append(len(samples))
         np.save(lengths, np.array(found))
-    ends = np.load(lengths).cumsum()
+    ends = np.load(lengths).cumsum().tolist()
     samples = np.memmap(file, np.int16, mode="r")
     return [samples[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
@@ -68,7 +68,7 @@ class Speech(Dataset):
         if not self.change:
             return log_mel(sound), torch.tensor(self.texts[index])
         rng = np.random.default_rng(int(torch.randint(2**31, ())))
-        other = self.sounds[rng.integers(len(self.sounds))].astype(np.float32) / 32768
+        other = self.sounds[int(rng.integers(len(self.sounds)))].astype(np.float32) / 32768
         sound = changed(sound, rng, sampling_rate=SAMPLE_RATE, others=[other])
         return blot(log_mel(sound), rng), torch.tensor(self.texts[index])
 
@@ -76,7 +76,7 @@ class Speech(Dataset):
         """Several of them as a batch."""
         frames, tokens = zip(*items, strict=True)
         inputs = {name: torch.from_numpy(array) for name, array in pad_frames(frames).items()}
-        return Batch(inputs, pad_sequence(tokens, batch_first=True), torch.tensor([len(one) for one in tokens]))
+        return Batch(inputs, pad_sequence([*tokens], batch_first=True), torch.tensor([len(one) for one in tokens]))
 
 
 def blot(features: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import nn
+
+from showtell import InputError, MediaError, pipeline
+from showtell.composition import compose
+from showtell.decoders.ctc_decoder import CTCDecoder
+from showtell.encoders.spectrogram import SpectrogramEncoder
+from showtell.pipelines.automatic_speech_recognition import AutomaticSpeechRecognition
+from showtell.scripts.train_asr import spelling
+
+RATE = 16_000
+
+
+def babble(seconds: float, seed: int = 0) -> np.ndarray:
+    """Sound that changes all the time, with pauses."""
+    random = np.random.default_rng(seed)
+    time = np.arange(int(seconds * RATE)) / RATE
+    marks = np.arange(0, seconds + 1, 0.2)
+    pitch = np.cumsum(np.interp(time, marks, random.uniform(100, 3000, len(marks))))
+    loud = np.repeat(random.random(int(seconds) + 1) > 0.3, RATE)[: len(time)]
+    return (0.3 * np.sin(2 * np.pi * pitch / RATE) * loud).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recogniser with random weights that says much."""
+    torch.manual_seed(1)
+    tokenizer = spelling(["a bee sees sea", "'"])
+    encoder = SpectrogramEncoder(channels=4, width=16, lookahead=7)
+    decoder = CTCDecoder(
+        memory_width=encoder.width, vocabulary_size=tokenizer.get_vocab_size(), hidden_size=12, num_layers=2
+    )
+    for parameter in decoder.parameters():
+        nn.init.normal_(parameter, std=0.7)
+    folder = tmp_path_factory.mktemp("bundle") / "recogniser"
+    compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def recognise(folder: Path) -> AutomaticSpeechRecognition:
+    return pipeline("automatic-speech-recognition", folder, threads=1)
+
+
+def as_row(samples: np.ndarray, rate: int = RATE) -> dict[str, Any]:
+    return {"array": samples, "sampling_rate": rate}
+
+
+def test_an_answer_is_a_text_with_its_score(recognise: AutomaticSpeechRecognition) -> None:
+    answer = recognise(as_row(babble(3)))
+    assert answer.keys() == {"text", "score"}
+    assert answer["text"] and answer["text"] == " ".join(answer["text"].split())
+    assert 0 < answer["score"] <= 1
+
+
+@pytest.mark.parametrize("unit", ["word", "char"])
+def test_chunks_spell_the_text_in_order_and_within_the_recording(recognise: Any, unit: str) -> None:
+    answer = recognise(as_row(babble(5)), return_timestamps=unit)
+    texts = [chunk["text"] for chunk in answer["chunks"]]
+    assert (" " if unit == "word" else "").join(texts) == answer["text"].replace("" if unit == "word" else " ", "")
+    times = [time for chunk in answer["chunks"] for time in chunk["timestamp"]]
+    assert times == sorted(times) and times[0] >= 0 and times[-1] <= 5.04
+    assert all(0 < chunk["score"] <= 1 for chunk in answer["chunks"])
+
+
+def test_a_batch_gets_what_each_gets_alone_whatever_their_lengths(recognise: Any) -> None:
+    recordings = [as_row(babble(seconds, seed)) for seed, seconds in enumerate((0.4, 2.0, 7.3, 1.1))]
+    together = recognise(recordings, return_timestamps="char")
+    for recording, answer in zip(recordings, together, strict=True):
+        alone = recognise(recording, return_timestamps="char")
+        assert alone["text"] == answer["text"]
+        assert alone["score"] == pytest.approx(answer["score"], abs=1e-4)
+        assert [c["timestamp"] for c in alone["chunks"]] == [c["timestamp"] for c in answer["chunks"]]
+
+
+@pytest.mark.parametrize("samples", [137, 1600, 16_000])
+def test_a_stream_ends_with_the_words_of_the_whole(recognise: AutomaticSpeechRecognition, samples: int) -> None:
+    sound = babble(9)
+    chunks = [sound[start : start + samples] for start in range(0, len(sound), samples)]
+    partials = list(recognise.stream(chunks, sampling_rate=RATE))
+    final = [partial["text"] for partial in partials if partial["is_final"]]
+    assert " ".join(final) == recognise(as_row(sound))["text"]
+    assert any(not partial["is_final"] for partial in partials)
+
+
+def test_a_stream_answers_while_it_goes_on(recognise: AutomaticSpeechRecognition) -> None:
+    sound, given = babble(4), []
+
+    def microphone() -> Iterator[np.ndarray]:
+        for start in range(0, len(sound), RATE // 10):
+            given.append(start / RATE)
+            yield sound[start : start + RATE // 10]
+
+    next(iter(recognise.stream(microphone(), sampling_rate=RATE)))
+    assert given[-1] < 3
+
+
+def test_a_recording_longer_than_what_is_read_ahead_is_heard_to_its_end(recognise: Any, tmp_path: Path) -> None:
+    sound = np.concatenate([babble(20, seed) for seed in range(4)])
+    soundfile.write(tmp_path / "long.flac", sound, RATE)
+    answer = recognise(str(tmp_path / "long.flac"), return_timestamps="word")
+    assert answer["chunks"][-1]["timestamp"][1] > 70
+    long = recognise([tmp_path / "long.flac", as_row(babble(1))])
+    assert long[0]["text"] == answer["text"]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.001, 0.02, 0.5])
+def test_hardly_any_sound_is_no_error_unless_there_is_none(recognise: Any, seconds: float) -> None:
+    silence = as_row(np.zeros(int(seconds * RATE), np.float32))
+    if seconds:
+        assert recognise(silence)["score"] <= 1
+    else:
+        with pytest.raises(MediaError, match="no samples"):
+            recognise(silence)
+
+
+def test_a_bad_recording_leaves_its_neighbours_alone(recognise: Any) -> None:
+    good = as_row(babble(2))
+    broken = as_row(np.concatenate([babble(40), [np.nan]]).astype(np.float32))
+    answers = recognise([good, "absent.wav", broken, b"no sound", good], on_error="return")
+    assert [isinstance(answer, Exception) for answer in answers] == [False, True, True, True, False]
+    assert answers[0] == answers[4] == recognise(good)
+    with pytest.raises(MediaError):
+        recognise(broken)
+
+
+def test_an_array_without_a_rate_and_an_unknown_unit_are_refused(recognise: Any) -> None:
+    with pytest.raises(InputError, match="sampling"):
+        recognise(babble(1))
+    with pytest.raises(InputError, match='"word", "char" or None would do'):
+        recognise(as_row(babble(1)), return_timestamps="sentence")
+
+
+def test_a_file_in_memory_and_another_rate_will_do(recognise: Any) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, babble(2), RATE, format="WAV", subtype="FLOAT")
+    assert recognise(file.getvalue())["text"] == recognise(as_row(babble(2)))["text"]
+    assert recognise(as_row(babble(2)[::2], 8_000))["score"] <= 1
+
+
+def test_torch_answers_as_onnx_does(recognise: Any, folder: Path) -> None:
+    in_torch = pipeline("automatic-speech-recognition", folder, runtime="torch", threads=1)
+    sound = as_row(babble(6))
+    answer, other = recognise(sound), in_torch(sound)
+    assert answer["text"] == other["text"]
+    assert answer["score"] == pytest.approx(other["score"], abs=1e-4)
