@@ -28,7 +28,7 @@ class MediaLimits:
     max_video_bytes: of a buffer or an open file, which are held in memory; a file that is named by its path is not,
         and may have any size.
     max_audio_seconds: of a recording that is read as a whole; one that is read as a stream may be of any length.
-    max_audio_bytes: of a file or a buffer; by default what three hours of 48 kHz stereo take, uncompressed.
+    max_audio_bytes: as for video.
     """
 
     image_formats: tuple[str, ...] = IMAGE_FORMATS
@@ -38,7 +38,7 @@ class MediaLimits:
     max_video_pixels: int = 80_000_000
     max_video_bytes: int = 2_000_000_000
     max_audio_seconds: float = 3600.0
-    max_audio_bytes: int = 2_100_000_000
+    max_audio_bytes: int = 2_000_000_000
 
     def __post_init__(self):
         for name, known in (("image_formats", IMAGE_FORMATS), ("video_formats", VIDEO_FORMATS)):

@@ -59,12 +59,13 @@ def to_mono(values: np.ndarray, name: str) -> np.ndarray:
         silence, scale = SCALES[kind]
         samples = (values.astype(np.float32) - np.float32(silence)) * np.float32(1 / scale)
     elif values.dtype.kind == "f":
-        samples = values.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):
+            samples = values.astype(np.float32, copy=False)
     else:
         raise InputError(f"{name}: its samples are {kind}; floats in -1..1, int16, int32 or uint8 would be accepted.")
     if samples.ndim == 2:
         samples = samples.mean(axis=1)
     loudest = np.abs(samples).max(initial=0)
     if not loudest <= LOUDEST:  # nor is NaN
-        raise MediaError(f"{name}: its samples reach {loudest:g}; finite floats in -1..1 would be accepted.")
+        raise MediaError(f"{name}: its samples reach {loudest:g}; finite floats in -1..1, or int16, would be accepted.")
     return samples

@@ -1,0 +1,77 @@
+"""One sound file: its samples in blocks, in bounded memory, as far as it can be decoded.
+
+What its header tells of its length, and the end of its name, are not asked: the decoder looks at what is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import av
+import numpy as np
+import soundfile
+
+from showtell.errors import MediaError
+from showtell.pipelines.media.waveform import to_mono
+
+ACCEPTED = "a whole sound file, such as a WAV, FLAC, MP3, Ogg, M4A or WMA, or a video with sound, would be accepted"
+
+# By FFmpeg's names; none of them leads to other files.
+FORMATS = (
+    "wav", "w64", "aiff", "au", "caf", "nistsphere", "flac", "mp3", "ogg", "mov", "aac", "asf", "xwma", "matroska",
+    "avi", "flv", "mpegts", "mpeg", "rm", "ac3", "eac3", "dts", "amr", "gsm", "ape", "wv", "tta", "tak", "mpc",
+    "mpc8", "dsf", "voc", "iff", "ircam", "avr", "sox", "pvf", "mxf", "nut", "wtv",
+)  # fmt: skip
+# Values, of all channels, that are decoded at once by libsndfile.
+BLOCK_VALUES = 1 << 16
+
+Block = tuple[float, np.ndarray]
+"""A sampling rate, and `(samples,)` at it."""
+
+
+def file_blocks(stream: BinaryIO, name: str) -> Iterator[Block]:
+    """The sound of a file, block by block, its channels mixed.
+
+    FFmpeg knows nearly every kind of file, and forgives damage. libsndfile knows a few rare kinds more; it is not asked
+    first because it gives a damaged FLAC file up, and writes to standard error about a damaged MP3.
+
+    Raises `MediaError` for what neither of them knows, and for a video without sound.
+    """
+    options = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "none"}
+    try:
+        container = av.open(stream, options=options, metadata_errors="replace")
+    except Exception as error:  # FFmpeg's errors are of many types, and damage raises others too
+        stream.seek(0)
+        yield from blocks_by_sndfile(stream, name, error)
+        return
+    with container:
+        if not container.streams.audio:
+            raise MediaError(f"{name}: there is no sound in it; {ACCEPTED}.")
+        for frame in decoded(container):
+            values = frame.to_ndarray()
+            values = values.T if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels)
+            yield frame.sample_rate, to_mono(values, name)
+
+
+def decoded(container: Any) -> Iterator[av.AudioFrame]:
+    """The frames of a container's first sound. What is damaged is left out."""
+    packets = container.demux(container.streams.audio[0])
+    while True:
+        try:
+            frames = next(packets).decode()
+        except StopIteration:
+            return
+        except av.FFmpegError:  # of a packet; an error of the container ends its packets too
+            continue
+        yield from frames
+
+
+def blocks_by_sndfile(stream: BinaryIO, name: str, reason: Exception) -> Iterator[Block]:
+    """The same through libsndfile."""
+    try:
+        with soundfile.SoundFile(stream) as file:
+            while len(values := file.read(max(1, BLOCK_VALUES // file.channels), dtype="float32", always_2d=True)):
+                yield file.samplerate, to_mono(values, name)
+    except (soundfile.SoundFileError, TypeError):  # the latter for a name that ends in .raw
+        raise MediaError(f"{name}: this is damaged, cut short or no sound of a known kind; {ACCEPTED}.") from reason
