@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 from showtell.bundle import CONFIG, Bundle, digest
-from showtell.errors import InputError
+from showtell.errors import InputError, JobError
 from showtell.pipelines import ALIASES, TASKS, find_model, pipeline, pipeline_class
 from showtell.pipelines.jobs.ledger import Ledger
 from showtell.pipelines.jobs.local import LocalEngine
@@ -20,6 +20,7 @@ from showtell.pipelines.jobs.parquet import require_pyarrow
 from showtell.pipelines.jobs.parts import Format
 from showtell.pipelines.jobs.progress import JobProgress
 from showtell.pipelines.jobs.shards import Plan, Shard
+from showtell.pipelines.jobs.storage import is_address
 from showtell.pipelines.jobs.summary import Summary, Tally
 from showtell.pipelines.jobs.worker import Finished, Work
 
@@ -79,6 +80,8 @@ def run_batch(
     options = check_arguments(name, options or {}, engine, format, workers, threads, time_limit)
     folder = find_model(TASKS[name].default_model if model is None else model).resolve()
     Bundle.open(folder, task=name)
+    if is_address(os.fspath(output)):
+        raise JobError(f"{output}: parts are written where the job runs; a folder on this machine would do.")
     manifest = Manifest(os.fspath(source), reads_text=name in TEXT_TASKS, output=Path(output))
     plan = Plan(manifest, shard_size)
     job = {

@@ -22,7 +22,6 @@ from typing import Any, Self, cast
 
 from showtell.errors import JobError
 from showtell.pipelines.jobs.parts import writing
-from showtell.pipelines.jobs.storage import is_address
 from showtell.pipelines.jobs.summary import Summary, Tally, summarize
 from showtell.pipelines.jobs.worker import Finished
 
@@ -40,15 +39,12 @@ class Ledger:
         """
         self.folder, self.job, self.started = folder, json.loads(json.dumps(job)), monotonic()
         self.names = [f"part-{number:05}.{job['format']}" for number in range(parts)]
-        if is_address(str(folder)):
-            raise JobError(f"{folder}: parts are written on this machine; a folder on it would do.")
         self.refuse_strangers()
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self.lock = (folder / LOCK).open("ab")
         try:
-            with writing(folder / LOCK):
-                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.refuse_strangers()  # again: another job may just have begun here
             self.tallies, self.seconds = self.open()
         except BlockingIOError as error:

@@ -141,7 +141,7 @@ def read_csv(stream: BinaryIO) -> Iterator[Row]:
     except UnicodeDecodeError as error:
         raise ValueError(f"after line {rows.line_num}: this is no text in UTF-8 ({error.reason})") from error
     except csv.Error as error:
-        raise ValueError(f"line {rows.line_num}: this is no CSV ({error})") from error
+        raise ValueError(f"line {rows.line_num + 1}: this is no CSV ({error})") from error
 
 
 def read_parquet(stream: BinaryIO) -> Iterator[Row]:
