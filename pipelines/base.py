@@ -92,6 +92,10 @@ class Pipeline(ABC, Generic[Item, Answer]):
     def cost(self, item: Item) -> float:
         """The work that an item is. A batch costs its dearest item times their number."""
 
+    def media_seconds(self, item: Item) -> float:
+        """How long the recording or the clip is that was answered; nothing where an input has no length."""
+        return 0.0
+
     @abstractmethod
     def in_words(self, answer: Answer) -> list[tuple[str, float]]:
         """An answer for a person to read: each part of it with its score."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from showtell.pipelines.base import Pipeline
+from showtell.pipelines.base import AnswerBatch, Pipeline
 from showtell.pipelines.jobs.summary import Tally
 from showtell.pipelines.runtime import Graph
 
@@ -42,12 +42,15 @@ class Meter:
         with self.stage("read"):
             return self.read(source)
 
-    def metered_run(self, inputs: Any, answer: Callable[[list[Any]], list[Any]], *how: Any) -> Any:
+    def metered_run(self, inputs: Any, answer: AnswerBatch[Any, Any], *how: Any) -> Any:
         """As the pipeline runs, each of its batches timed."""
 
-        def metered_answer(items: list[Any]) -> list[Any]:
+        def metered_answer(items: list[Any]) -> Any:
             with self.stage("answer"):
-                return answer(items)
+                answers = answer(items)
+            with self.adding:
+                self.tally.media_seconds += sum(map(self.pipe.media_seconds, items))
+            return answers
 
         return self.run(inputs, metered_answer, *how)
 
