@@ -155,7 +155,7 @@ def _ends_before(words: Words, place: int) -> bool:
     end = words.words[before]
     if end not in _ENDS or (gap_start == gap_end and words.words[place] in _CLOSING):
         return False
-    return (gap_end > gap_start or end in _UNSPACED_ENDS) and not words.words[place][0].islower()
+    return (gap_end > gap_start or end in _UNSPACED_ENDS) and not words.words[place][:1].islower()
 
 
 def _divide(words: list[str], start: int, end: int, longest: int) -> list[slice]:

@@ -83,6 +83,11 @@ def test_sentences_are_all_words_in_order_and_none_is_too_long(text, longest):
 def test_words_that_were_split_before_stand_in_a_text_too(given_words):
     words = join_words(given_words)
     assert words.words == given_words == [words.text[start:end] for start, end in words.offsets]
+    assert [word for sentence in split_sentences(words) for word in words.words[sentence]] == given_words
+
+
+def test_an_empty_word_that_was_split_before_ends_no_sentence_and_breaks_none():
+    assert split_sentences(join_words(["Stop", ".", "", "a"])) == [slice(0, 2), slice(2, 4)]
 
 
 @pytest.mark.parametrize(
