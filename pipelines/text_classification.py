@@ -49,8 +49,8 @@ class TextClassification(Pipeline[Text, list[TextLabel]]):
     """Labels of texts, such as their sentiment: for each a list of `TextLabel`, best first."""
 
     task: ClassVar[str] = "text-classification"
-    batch_cost: ClassVar[float] = 4096  # words, padding counted
-    window: ClassVar[int] = 64
+    batch_cost: ClassVar[float] = 2048  # words, padding counted; larger batches are slower
+    window: ClassVar[int] = 128
 
     def __init__(self, bundle: Bundle, runtime: Runtime):
         super().__init__(bundle, runtime)

@@ -1,4 +1,4 @@
-"""What several tests share: real photographs, the bundled captioner, and a tiny one composed here."""
+"""What several tests share: real photographs, the bundled captioner, and tiny models composed here."""
 
 from __future__ import annotations
 
@@ -50,4 +50,26 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
     model = compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer)
     model.save(folder, options={"num_beams": 2, "max_length": 6}, terms="for tests")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a text classifier with random weights, every one of which counts."""
+    import torch
+
+    from showtell.decoders import Classifier
+    from showtell.encoders import TextEncoder
+    from showtell.pipelines.media.vocabulary import TextFeatures, word_tokenizer
+
+    torch.manual_seed(0)
+    tokenizer = word_tokenizer(["a", "good", "bad", "film", "not", "n't", "is", "it", ".", ",", "the", "last", "word"])
+    features = TextFeatures(tokenizer, characters="abcdefghijklmnopqrstuvwxyz'.!")
+    encoder = TextEncoder(**features.config, word_size=6, character_size=4, casing_size=2, filters=5)
+    labels = ["negative", "neutral", "positive"]
+    decoder = Classifier(memory_width=encoder.width, labels=labels, hidden_size=6, attention_size=5)
+    for weight in decoder.parameters():
+        torch.nn.init.normal_(weight, std=0.7)
+    folder = tmp_path_factory.mktemp("models") / "tiny-classifier"
+    compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer).save(folder, terms="for tests")
     return folder
