@@ -17,17 +17,22 @@ if TYPE_CHECKING:
     from showtell.pipelines.base import Pipeline
     from showtell.pipelines.image_to_text import ImageToText
     from showtell.pipelines.text_classification import TextClassification
+    from showtell.pipelines.token_classification import TokenClassification
 
 MODELS = Path(__file__).parent / "models"
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 class Task(NamedTuple):
-    """Where a task's pipeline is defined, and the bundled model that it opens unless told otherwise."""
+    """Where a task's pipeline is defined, and the bundled model that it opens unless told otherwise.
+
+    reads_text: an input is a text itself, and on the command line no file's name.
+    """
 
     module: str
     pipeline: str
     default_model: str
+    reads_text: bool = False
 
 
 TASKS = {
@@ -35,9 +40,18 @@ TASKS = {
         "showtell.pipelines.automatic_speech_recognition", "AutomaticSpeechRecognition", "english-speech"
     ),
     "image-to-text": Task("showtell.pipelines.image_to_text", "ImageToText", "flickr8k-captions"),
-    "text-classification": Task("showtell.pipelines.text_classification", "TextClassification", "sentiment"),
+    "text-classification": Task(
+        "showtell.pipelines.text_classification", "TextClassification", "sentiment", reads_text=True
+    ),
+    "token-classification": Task(
+        "showtell.pipelines.token_classification", "TokenClassification", "named-entities", reads_text=True
+    ),
 }
-ALIASES: dict[str, str] = {"asr": "automatic-speech-recognition", "sentiment-analysis": "text-classification"}
+ALIASES: dict[str, str] = {
+    "asr": "automatic-speech-recognition",
+    "ner": "token-classification",
+    "sentiment-analysis": "text-classification",
+}
 
 
 @overload
@@ -70,6 +84,16 @@ def pipeline(
     device: Literal["cpu", "cuda"] = "cpu",
     threads: int | None = None,
 ) -> TextClassification: ...
+@overload
+def pipeline(
+    task: Literal["token-classification", "ner"],
+    model: str | PathLike[str] | None = None,
+    *,
+    revision: str | None = None,
+    runtime: Literal["onnx", "torch"] = "onnx",
+    device: Literal["cpu", "cuda"] = "cpu",
+    threads: int | None = None,
+) -> TokenClassification: ...
 @overload
 def pipeline(
     task: str,
