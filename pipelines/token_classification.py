@@ -14,12 +14,16 @@ from showtell.decoders.tags import Span, find_spans, tag_set
 from showtell.errors import ModelError
 from showtell.pipelines.answers import Entity
 from showtell.pipelines.base import HowToRun, Many, OnError, Pipeline, by_cost, in_order
-from showtell.pipelines.media.text import Words, check_text, check_words, join_words, split_sentences, split_words
+from showtell.pipelines.media.text import check_text, check_words, join_words, split_sentences, split_words
 from showtell.pipelines.media.vocabulary import TextFeatures
 from showtell.pipelines.runtime import Runtime
 
 # Words that go through the model together, padding counted. More are no faster, and take memory.
 BATCH_WORDS = 1024
+
+
+# A text that was read: as it is, or the words that its caller split it into.
+Text = str | list[str]
 
 
 class Options(TypedDict, total=False):
@@ -37,11 +41,11 @@ class SplitText:
     words: Any
 
 
-class TokenClassification(Pipeline[str | Words, list[Entity]]):
+class TokenClassification(Pipeline[Text, list[Entity]]):
     """Entities that texts name, such as persons and places: for each text a list of `Entity`, as they stand in it."""
 
     task: ClassVar[str] = "token-classification"
-    batch_cost: ClassVar[float] = 100_000
+    batch_cost: ClassVar[float] = 100_000  # characters, of which a word takes about six
     window: ClassVar[int] = 512
 
     def __init__(self, bundle: Bundle, runtime: Runtime):
@@ -66,7 +70,7 @@ class TokenClassification(Pipeline[str | Words, list[Entity]]):
         self, texts: str, **options: Unpack[Options]
     ) -> list[Entity]: ...
     @overload
-    def __call__(
+    def __call__(  # pyright: ignore[reportOverlappingOverload]: a list of words is one text, though a list is many
         self, texts: list[str] | tuple[str, ...], *, words: Literal[True], **options: Unpack[Options]
     ) -> list[Entity]: ...
     @overload
@@ -109,21 +113,21 @@ class TokenClassification(Pipeline[str | Words, list[Entity]]):
         split = map(SplitText, in_order(texts))
         return list(split) if isinstance(texts, (list, tuple)) else split
 
-    def read(self, source: Any) -> str | Words:
-        """A text as it is. It is split when it is answered, since words take forty times the memory to wait in."""
-        return join_words(check_words(source.words)) if isinstance(source, SplitText) else check_text(source)
+    def read(self, source: Any) -> Text:
+        """A text as it is. It is split when it is answered: as words it would wait in thirty times the memory."""
+        return check_words(source.words) if isinstance(source, SplitText) else check_text(source)
 
-    def cost(self, item: str | Words) -> float:
+    def cost(self, item: Text) -> float:
         """Its characters."""
-        return len(item if isinstance(item, str) else item.text)
+        return len(item) if isinstance(item, str) else sum(map(len, item))
 
     def in_words(self, answer: list[Entity]) -> list[tuple[str, float]]:
         """Each entity with its label, and its score."""
         return [(f"{entity['word']} ({entity['entity_group']})", entity["score"]) for entity in answer]
 
-    def answer(self, texts: list[str | Words]) -> list[list[Entity]]:
+    def answer(self, texts: list[Text]) -> list[list[Entity]]:
         """Tag the sentences of all texts together, then put each text's entities in order."""
-        documents = [split_words(text, self.splitter) if isinstance(text, str) else text for text in texts]
+        documents = [split_words(x, self.splitter) if isinstance(x, str) else join_words(x) for x in texts]
         sentences = [(place, s) for place, document in enumerate(documents) for s in split_sentences(document)]
         tagged = self.tag([documents[place].words[sentence] for place, sentence in sentences])
         answers: list[list[Entity]] = [[] for _ in texts]
@@ -133,7 +137,7 @@ class TokenClassification(Pipeline[str | Words, list[Entity]]):
                 start, end = documents[place].offsets[first][0], documents[place].offsets[last][1]
                 word = documents[place].text[start:end]
                 entity = Entity(entity_group=span.label, score=score, word=word, start=start, end=end)
-                if isinstance(texts[place], Words):
+                if not isinstance(texts[place], str):
                     entity["word_start"], entity["word_end"] = first, last + 1
                 answers[place].append(entity)
         return answers
