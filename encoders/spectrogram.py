@@ -15,7 +15,7 @@ from showtell.errors import InputError
 from showtell.memory import Memory
 
 # Of speech in the log-mel frames of `pipelines/media/log_mel.py`, all bands together; and a silent frame there.
-MEAN, DEVIATION = -7.0, 3.5
+MEAN, DEVIATION = -8.0, 4.5
 SILENCE = -15.942385
 
 FRAME_SECONDS = 0.01

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import av
 import numpy as np
 import soundfile
+from av.error import FFmpegError
 
 from showtell.errors import MediaError
 from showtell.pipelines.media.waveform import to_mono
@@ -62,7 +63,7 @@ def decoded(container: Any) -> Iterator[av.AudioFrame]:
             frames = next(packets).decode()
         except StopIteration:
             return
-        except av.FFmpegError:  # of a packet; an error of the container ends its packets too
+        except FFmpegError:  # of a packet; an error of the container ends its packets too
             continue
         yield from frames
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Real
-
 import numpy as np
 import soxr
 
@@ -13,6 +11,7 @@ SAMPLE_RATE = 16_000
 """Samples a second of all sound that was read."""
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
+NUMBER = int | float | np.integer | np.floating
 # Full scale is 1. A floating recording may go somewhat beyond; so far beyond, its numbers are no such floats.
 LOUDEST = 100.0
 # Of integers: the value of silence, and the distance to full scale.
@@ -28,7 +27,7 @@ class Resampler:
     """
 
     def __init__(self, sample_rate: object, name: str):
-        if not (isinstance(sample_rate, Real) and LOWEST_RATE <= sample_rate <= HIGHEST_RATE):
+        if not (isinstance(sample_rate, NUMBER) and LOWEST_RATE <= sample_rate <= HIGHEST_RATE):
             raise InputError(
                 f"{name}: its sampling rate is {sample_rate!r};"
                 f" one of {LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz would be accepted."
