@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -19,9 +20,11 @@ from typer.core import TyperGroup
 from showtell.errors import InputError, ShowtellError
 from showtell.pipelines import ALIASES, MODELS, TASKS, bundled_models, find_model, pipeline, pipeline_class
 from showtell.pipelines.jobs.command import batch_task
+from showtell.pipelines.media.text import printable
+from showtell.pipelines.report import entities
 
-# Options of a pipeline's call that the command decides itself.
-NOT_ON_THE_COMMAND_LINE = ("self", "on_error", "progress")
+# Options of a pipeline's call that the command decides itself; `words` speaks of lists, which a command line has not.
+NOT_ON_THE_COMMAND_LINE = ("self", "words", "on_error", "progress")
 # What the others mean, for `--help`.
 HELP = {
     "num_beams": "Sentences followed at once by the search. Default: the model's own.",
@@ -37,6 +40,9 @@ HELP = {
     "return_attention": "Add what the model looked at (JSON lines only).",
     "batch_size": "At most so many inputs go through the model together. Default: as their cost allows.",
 }
+INPUTS = "Files, or for a task of texts the texts themselves. `-` is standard input: one file, or one text a line."
+# Tasks whose answers a terminal shows in the texts themselves, and not in a table.
+PAINTED = {"token-classification": entities.paint}
 # Above so many inputs a terminal shows a bar.
 LONG_WORK = 20
 
@@ -70,7 +76,7 @@ app.add_typer(batch_app, name="batch")
 
 def run_task(
     task: str,
-    inputs: Annotated[list[str] | None, typer.Argument(help="Files; `-` is standard input.")] = None,
+    inputs: Annotated[list[str] | None, typer.Argument(help=INPUTS)] = None,
     *,
     file: Annotated[Path | None, typer.Option(help="Read inputs from here, one a line.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines, in a terminal too.")] = False,
@@ -82,44 +88,65 @@ def run_task(
     **options: Any,
 ) -> None:
     """Answer every input in order; exit with 1 if any of them failed, its error in its row."""
-    given = [*(inputs or []), *(read_lines(file) if file else [])]
-    if not given:
+    if not inputs and not file:
         raise typer.BadParameter("no inputs; name at least one, or a --file of them")
+    reads_text = TASKS[task].reads_text
+    given = [*(texts_of(inputs or []) if reads_text else inputs or [])]
+    given += read_lines(file.read_bytes(), str(file)) if file else []
     pipe: Any = pipeline(task, model, revision=revision, runtime=runtime, device=device, threads=threads)
-    sources = (sys.stdin.buffer.read() if name == "-" else name for name in given)
+    files = (sys.stdin.buffer.read() if name == "-" else name for name in given)
     progress = sys.stderr.isatty() and len(given) > LONG_WORK
-    answers = pipe(sources, **options, on_error="return", progress=progress)
-    failed = show(zip(given, answers, strict=True), pipe.in_words, as_json or not sys.stdout.isatty())
+    answers = pipe(iter(given) if reads_text else files, **options, on_error="return", progress=progress)
+    as_json = as_json or not sys.stdout.isatty()
+    failed = show(zip(given, answers, strict=True), pipe.in_words, as_json=as_json, paint=PAINTED.get(task))
     raise typer.Exit(code=1 if failed else 0)
 
 
-def read_lines(file: Path) -> list[str]:
-    """The lines of a text file, the last one ended or not."""
+def texts_of(inputs: list[str]) -> Iterator[str]:
+    """The inputs of a task that reads text: texts, and for `-` the lines of standard input."""
+    for text in inputs:
+        yield from read_lines(sys.stdin.buffer.read(), "standard input") if text == "-" else [text]
+
+
+def read_lines(data: bytes, name: str) -> list[str]:
+    """The lines of a text in UTF-8, the last one ended or not. name: of where they come from."""
     try:
-        with file.open(encoding="utf-8-sig") as lines:
-            return [line.removesuffix("\n") for line in lines]
+        lines = io.StringIO(data.decode("utf-8-sig"), newline=None)
     except UnicodeDecodeError as error:
-        raise InputError(f"{file}: this is not text in UTF-8 ({error.reason}); one input a line would do.") from error
+        raise InputError(f"{name}: this is not text in UTF-8 ({error.reason}); one input a line would do.") from error
+    return [line.removesuffix("\n") for line in lines]
 
 
-def show(rows: Iterator[tuple[str, Any]], in_words: Callable[[Any], list[tuple[str, float]]], as_json: bool) -> bool:
-    """Print each input's answer, or its error; return whether there was an error."""
+def show(
+    rows: Iterator[tuple[str, Any]],
+    in_words: Callable[[Any], list[tuple[str, float]]],
+    *,
+    as_json: bool,
+    paint: Callable[[str, Any], Text] | None = None,
+) -> bool:
+    """Print each input's answer, or its error; return whether there was an error.
+
+    in_words: an answer's parts with their scores, for the table. paint: what draws an answer in its input instead.
+    """
     failed = False
     table = Table("input", "answer", "score")
     for given, answer in rows:
-        name = given.encode(errors="backslashreplace").decode()  # a file's name need not be UTF-8
         error = answer if isinstance(answer, Exception) else None
         failed |= error is not None
+        name = printable(given.encode(errors="backslashreplace").decode())  # a file's name need not be UTF-8
         if as_json:
             outcome = {"error": {"type": type(error).__name__, "message": str(error)}} if error else {"output": answer}
-            print(json.dumps({"input": name, **outcome}, ensure_ascii=False, default=plain), flush=True)
+            line = json.dumps({"input": given, **outcome}, ensure_ascii=False, default=plain)
+            print(line.encode(errors="backslashreplace").decode(), flush=True)
+        elif paint:
+            Console().print(Text(str(error), style="red") if error else paint(given, answer))
         elif error:
             table.add_row(Text(name), Text(str(error), style="red"), "")
         else:
             for words, score in in_words(answer):
                 table.add_row(Text(name), Text(words), f"{score:.2f}")
                 name = ""
-    if not as_json:
+    if table.rows:
         Console().print(table)
     return failed
 

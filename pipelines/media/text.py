@@ -60,6 +60,8 @@ _PAUSES = frozenset([",", ";", ":", "--", "-", "\u2013", "\u2014", "\u060c", "\u
 _WRAPPED_LINE = 50
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_PICTURES = {control: 0x2400 + control for control in range(32) if chr(control) not in "\t\n\r"}
+_PICTURES |= {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,11 @@ def split_sentences(words: Words, *, longest: int = LONGEST_SENTENCE) -> list[sl
 def well_formed(text: str) -> str:
     """The text with U+FFFD for each unpaired surrogate, which is as long as before, and which UTF-8 can write."""
     return _SURROGATE.sub("\ufffd", text)
+
+
+def printable(text: str) -> str:
+    """The text with a picture for each control character, which is as long as before and commands no terminal."""
+    return well_formed(text).translate(_PICTURES)
 
 
 def _kind(source: object) -> str:
