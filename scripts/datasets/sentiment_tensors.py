@@ -1,0 +1,133 @@
+"""Texts with their sentiment as tensors: words, targets, and the batches that training draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers.pre_tokenizers import PreTokenizer
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from showtell.errors import InputError
+from showtell.pipelines.media.text import split_words
+from showtell.pipelines.media.vocabulary import TextFeatures
+from showtell.scripts.datasets.sentiment import LabelledText, read_labelled, read_trees
+
+LABELS = ("negative", "neutral", "positive")
+# The treebank's five degrees as well.
+LABEL_OF = {"0": 0, "1": 0, "2": 1, "3": 2, "4": 2} | {label: place for place, label in enumerate(LABELS)}
+# What a text costs in a batch beside its words. It makes a batch of phrases one of hundreds, not of thousands.
+WORDS_A_TEXT = 30
+
+Batch = tuple[dict[str, Tensor], Tensor]
+
+
+def read_part(folder: Path, part: str) -> list[LabelledText]:
+    """The texts of a folder's part, "train" or "dev": of `train.jsonl.xz`, `train/`, or whatever else is read.
+
+    Trees, `train.txt`, are read if there is nothing else. Raises `InputError` if there is nothing at all.
+    """
+    files = sorted(file for file in folder.glob(f"{part}*") if file.name.split(".")[0] == part)
+    if not files:
+        raise InputError(f"{folder}: there is no {part!r} in it; {part}.jsonl, .csv, .txt or a folder would do.")
+    return [text for file in [file for file in files if not _is_trees(file)] or files for text in read_labelled(file)]
+
+
+def read_phrases(folder: Path, part: str) -> list[LabelledText]:
+    """The phrases of a folder's trees, `train.txt`; none if it has no trees."""
+    return [text for file in sorted(folder.glob(f"{part}.txt*")) for text in read_trees(file, phrases=True)]
+
+
+def _is_trees(file: Path) -> bool:
+    return ".txt" in file.suffixes
+
+
+def split_texts(texts: Sequence[LabelledText], splitter: PreTokenizer) -> list[list[str]]:
+    """The words of each text; one without any, such as an empty one, is refused by `InputError`."""
+    words = [split_words(text.text, splitter).words for text in texts]
+    if not all(words):
+        raise InputError(f"text {words.index([])}: there is no word in it; at least one is needed to train on.")
+    return words
+
+
+def label_targets(texts: Sequence[LabelledText]) -> Tensor:
+    """`(texts, labels)`: 1 for the right one of `LABELS`. Raises `InputError` for a label that is none of theirs."""
+    unknown = next((text.label for text in texts if text.label not in LABEL_OF), None)
+    if unknown is not None:
+        raise InputError(f"the label {unknown!r} is not known; one of {', '.join(LABEL_OF)} would do.")
+    return torch.eye(len(LABELS))[[LABEL_OF[text.label] for text in texts]]
+
+
+class Texts(Dataset):
+    """Texts as a `TextEncoder` reads them, and the probabilities of the labels that it is to learn for each.
+
+    words: of each text, at least one. targets: `(texts, labels)`.
+    longest_cut: in words; of a longer text a cut is read, another one each time. None: every text whole.
+    """
+
+    def __init__(
+        self,
+        words: Sequence[Sequence[str]],
+        targets: Tensor,
+        features: TextFeatures,
+        *,
+        longest_cut: int | None = None,
+    ):
+        place = {word: place for place, word in enumerate(dict.fromkeys(w for text in words for w in text), start=1)}
+        # All distinct words as one text: what is read of each of them, once.
+        self.table = {name: torch.from_numpy(array) for name, array in features([list(place)]).items()}
+        del self.table["places"]
+        self.texts = [np.array([place[word] for word in text], np.int32) for text in words]
+        lengths = np.array([len(text) for text in words])
+        self.targets, self.longest_cut = targets, longest_cut or int(lengths.max())
+        self.lengths = np.minimum(lengths, self.longest_cut)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, Tensor]:
+        text = self.texts[index]
+        spare = len(text) - self.longest_cut
+        start = int(torch.randint(spare + 1, ())) if spare > 0 else 0
+        return text[start : start + self.longest_cut], self.targets[index]
+
+    def collate(self, items: Sequence[tuple[np.ndarray, Tensor]]) -> Batch:
+        """Texts as the encoder's inputs, with their targets `(batch, labels)`."""
+        lengths = np.array([len(text) for text, _ in items])
+        padded = np.zeros((len(items), lengths.max()), np.int64)
+        padded[np.arange(padded.shape[1]) < lengths[:, None]] = np.concatenate([text for text, _ in items])
+        distinct, places = np.unique(np.append(0, padded), return_inverse=True)  # padding must come first
+        inputs = {name: values[torch.from_numpy(distinct)] for name, values in self.table.items()}
+        width = int((inputs["characters"] != 0).any(dim=0).sum())
+        inputs["characters"] = inputs["characters"][:, :width]
+        inputs["places"] = torch.from_numpy(places[1:].reshape(padded.shape))
+        return inputs, torch.stack([target for _, target in items])
+
+
+class ByLength(Sampler[list[int]]):
+    """Batches of texts about as long as each other, all of about one cost, in another order and mixture each time.
+
+    lengths: of the texts, in words. batch_words: the cost of a batch, its texts' words and `WORDS_A_TEXT` for each.
+    """
+
+    def __init__(self, lengths: np.ndarray, batch_words: int):
+        self.lengths, self.costs = lengths, lengths + WORDS_A_TEXT
+        # No text may cost more than a batch: then none is empty, and there are as many each time.
+        self.batches = max(1, int(self.costs.sum() // max(batch_words, self.costs.max())))
+        self.generator: torch.Generator | None = None  # given by `fit`
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        # Lengths a tenth off, so that neighbours differ.
+        blur = 1 + 0.1 * torch.rand(len(self.lengths), generator=self.generator).numpy()
+        order = np.argsort(self.lengths * blur)
+        spent = np.cumsum(self.costs[order])
+        starts = np.searchsorted(spent, spent[-1] / self.batches * np.arange(1, self.batches), side="right")
+        batches = np.split(order, starts)
+        for batch in torch.randperm(len(batches), generator=self.generator):
+            yield batches[batch].tolist()
