@@ -78,6 +78,7 @@ class TaggedSentences(Dataset):
 
     def __init__(self, sentences: Sequence[Sentence], counts: Sequence[Counts], features: TextFeatures):
         self.sentences, self.counts, self.features = sentences, counts, features
+        self.lengths = [len(sentence.words) for sentence in sentences]
 
     def __len__(self) -> int:
         return len(self.sentences)
