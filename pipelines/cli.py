@@ -38,6 +38,7 @@ HELP = {
     "top_p": "When drawing: among the fewest words that hold this much of the probability.",
     "seed": "When drawing: the same seed draws the same.",
     "return_attention": "Add what the model looked at (JSON lines only).",
+    "return_timestamps": "Add the times of words (`word`) or of characters (`char`).",
     "batch_size": "At most so many inputs go through the model together. Default: as their cost allows.",
 }
 INPUTS = "Files, or for a task of texts the texts themselves. `-` is standard input: one file, or one text a line."

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
 
 # What their caller must know of the model's parts.
-SETTINGS = ("image_size", "grid", "start", "end", "pad", "unknown", "characters", "longest_word", "labels")
+SETTINGS = ("image_size", "grid", "start", "end", "pad", "unknown", "characters", "longest_word", "labels", "scheme")
 # How the tasks of texts begin.
 READ_A_TEXT = """\
 1. Split the text into words by the pre-tokenizer in `tokenizer.json`. Of a word of more than `longest_word` characters
@@ -40,6 +40,14 @@ HOW_TO_CALL = {
     + """\
 4. `answer` gives the log-probabilities of `labels`, and the weight of each word. A text of more than 400 words is read
    in passages of at most so many, and its log-probabilities are the mean of theirs, weighted by their words.
+""",
+    "token-classification": READ_A_TEXT
+    + """\
+4. `answer` gives the scores of a CRF, for a batch of sentences of at most 256 words each: `emissions` of each tag at
+   each word, `transitions` from a tag to the next, and those of the first tag (`start`) and the last (`end`). The tags
+   are O, then for each of `labels` one with each of B, I, E and S before it (`scheme` BIOES), or B and I (BIO).
+5. The best tags have the highest sum of scores: find them by Viterbi's algorithm. `exp` of a sum is proportional to
+   the probability of its tags: the forward-backward algorithm gives that of a tag or of a span.
 """,
 }
 
