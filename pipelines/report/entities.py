@@ -20,7 +20,7 @@ def draw(text: str, answer: Sequence[Entity]) -> str:
     marked = "".join(
         escape(piece) if entity is None else _mark(piece, entity) for piece, entity in _pieces(text, answer)
     )
-    return f'<article class="entities">\n<p dir="auto">{marked}</p>\n</article>'
+    return f'<article class="entities">\n<p class="text" dir="auto">{marked}</p>\n</article>'
 
 
 def paint(text: str, answer: Sequence[Entity]) -> Text:
@@ -48,7 +48,5 @@ def _pieces(text: str, answer: Sequence[Entity]) -> Iterator[tuple[str, Entity |
 
 def _mark(piece: str, entity: Entity) -> str:
     label = escape(entity["entity_group"])
-    return (
-        f'<mark data-label="{label}">{escape(piece)}<bdi class="label">{label}'
-        f' <span class="probability">{entity["score"]:.2f}</span></bdi></mark>'
-    )
+    told = f"<bdi>{label} <span>{entity['score']:.2f}</span></bdi>"
+    return f'<mark data-label="{label}">{escape(piece)}&nbsp;{told}</mark>'
