@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from showtell.pipelines import pipeline
-from showtell.pipelines.report import photograph
+from showtell.pipelines.report import entities, photograph, shaded_text
 from showtell.pipelines.report.page import Section, write_report
 
 SAMPLES = Path(__file__).with_name("samples")
@@ -57,6 +57,10 @@ def _files(*names: str) -> dict[str, Path]:
     return {name: SAMPLES / name for name in names}
 
 
+def _texts(*texts: str) -> dict[str, str]:
+    return {text: text for text in texts}
+
+
 DEMONSTRATIONS = (
     Demonstration(
         task="image-to-text",
@@ -70,6 +74,41 @@ DEMONSTRATIONS = (
         options={"return_attention": True},
         tell=lambda answer: (answer[0]["generated_text"], answer[0]["score"]),
         draw=lambda path, answer: photograph.draw(Image.open(path), answer[0]),
+    ),
+    Demonstration(
+        task="text-classification",
+        title="Sentiment",
+        summary=(
+            "A network reads the text in both directions and weighs what it has read: the darker a word, the more "
+            "it took from there. The score is the probability of the label."
+        ),
+        samples=_texts(
+            "Slow to start, but by the end I did not want it to stop.",
+            "The jokes are old, the plot is older, and nobody on the screen seems to care.",
+            "The film is set in Lisbon and runs for two hours.",
+        ),
+        options={"top_k": None, "return_attention": True},
+        tell=lambda answer: (answer[0]["label"], answer[0]["score"]),
+        draw=shaded_text.draw,
+    ),
+    Demonstration(
+        task="token-classification",
+        title="Named entities",
+        summary=(
+            "Persons (PER), places (LOC), organisations (ORG) and other names (MISC), marked where they stand. The "
+            "score is the probability of just this span with just this label."
+        ),
+        samples=_texts(
+            "Ada Lovelace met Charles Babbage in London, where he showed her a part of the Difference Engine.",
+            "The European Space Agency launched Rosetta from Kourou in French Guiana on an Ariane 5.",
+            "Amsterdam - Dutch striker Marco van Basten left Ajax for Milan.",
+        ),
+        options={},
+        tell=lambda answer: (
+            ", ".join(f"{one['word']} {one['entity_group']}" for one in answer),
+            min((one["score"] for one in answer), default=1.0),
+        ),
+        draw=entities.draw,
     ),
 )
 

@@ -15,20 +15,21 @@ from typing import Annotated, Any
 import typer
 
 from showtell.bundle import CARD, WEIGHTS, Bundle
+from showtell.decoders.tags import Span
 from showtell.pipelines import pipeline
 from showtell.scripts.datasets.captions import read_captions
-from showtell.scripts.evaluate import evaluate_captions
+from showtell.scripts.datasets.conll import read_marked_texts
+from showtell.scripts.datasets.sentiment import read_labelled
+from showtell.scripts.entity_metrics import Agreement, EntityScores
+from showtell.scripts.evaluate import evaluate_captions, evaluate_entities, evaluate_labels
 
 CARDS = Path(__file__).with_name("cards")
 # fp16, so two bytes a weight.
 BYTES_A_WEIGHT = 2
+# The card tells how many of the entities with a higher score are right.
+SURE = 0.9
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-
-
-@app.callback()
-def task() -> None:
-    """Each task is a command of its own, also while there is only one."""
 
 
 @app.command()
@@ -39,6 +40,49 @@ def image_to_text(
     """The card of the captioner that was trained on Flickr8k."""
     figures = evaluate_captions(pipeline("image-to-text", model), read_captions(dev))
     write_card(model, "image_captioning.md", figures | {"deciles": decile_table(figures["deciles"])})
+
+
+@app.command()
+def token_classification(
+    model: Annotated[Path, typer.Argument(help="The bundle's folder; its README.md is written anew.")],
+    dev: Annotated[Path, typer.Argument(help="JSON lines of texts with their entities.")],
+    *,
+    command: Annotated[str, typer.Option(help="The options with which it was trained.")] = "",
+) -> None:
+    """The card of the tagger that was trained on CoNLL-2003."""
+    tagger, texts = pipeline("token-classification", model), read_marked_texts(dev)
+    expected = [[Span(one.start, one.end, one.type) for one in text.entities] for text in texts]
+    figures = evaluate_entities(tagger, [text.text for text in texts], expected)
+    sure = [
+        (one["start"], one["end"], one["entity_group"]) in text
+        for answer, text in zip(tagger([text.text for text in texts]), map(set, expected), strict=True)
+        for one in answer
+        if one["score"] > SURE
+    ]
+    known = {"precision_of_sure": sum(sure) / len(sure), "share_of_sure": len(sure) / figures["found"]}
+    table = entity_table(figures)
+    write_card(model, "named_entities.md", figures | known | {"table": table, "sure": SURE, "command": command})
+
+
+@app.command()
+def text_classification(
+    model: Annotated[Path, typer.Argument(help="The bundle's folder; its README.md is written anew.")],
+    sentences: Annotated[Path, typer.Argument(help="SST's dev part.")],
+    reviews: Annotated[Path, typer.Argument(help="IMDB's dev part.")],
+    *,
+    command: Annotated[str, typer.Option(help="The options with which it was trained.")] = "",
+) -> None:
+    """The card of the classifier that was trained on SST and IMDB."""
+    classify, known = pipeline("text-classification", model), {"command": command}
+    for name, file, among in (
+        ("sst3", sentences, None),
+        ("sst2", sentences, ["negative", "positive"]),
+        ("imdb", reviews, ["negative", "positive"]),
+    ):
+        figures = evaluate_labels(classify, read_labelled(file), among)
+        known |= {f"{name}_{key}": figures[key] for key in ("accuracy", "macro_f1", "calibration_error")}
+        known |= {f"{name}_f1_{label}": f1 for label, f1 in figures["f1"].items()}
+    write_card(model, "sentiment.md", known)
 
 
 def write_card(folder: Path, template: str, figures: Mapping[str, Any]) -> None:
@@ -56,6 +100,15 @@ def write_card(folder: Path, template: str, figures: Mapping[str, Any]) -> None:
     }
     text = Template((CARDS / template).read_text(encoding="utf-8")).substitute(known)
     (folder / CARD).write_text(text, encoding="utf-8")
+
+
+def entity_table(figures: EntityScores) -> str:
+    """Precision, recall and F1 of each label, and of all."""
+
+    def row(name: str, one: Agreement) -> str:
+        return f"| {name} | {one['precision']:.3f} | {one['recall']:.3f} | {one['f1']:.3f} |"
+
+    return "\n".join([*(row(label, one) for label, one in figures["labels"].items()), row("all", figures)])
 
 
 def decile_table(deciles: Sequence[Mapping[str, float]]) -> str:
