@@ -1,19 +1,20 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics import classification_report
 
-from showtell.decoders.tags import SCHEMES, Span, find_spans, tag_set
+from showtell.decoders.tags import Span, find_spans, tag_set
 from showtell.errors import InputError
 from showtell.pipelines.media.text import join_words
 from showtell.scripts.entity_metrics import score_entities
 
 # Tags in any order, those that break their scheme's rules too.
-TAGS = st.sampled_from(sorted({tag for scheme in SCHEMES for tag in tag_set(["PER", "LOC"], scheme=scheme)}))
+TAGS = st.sampled_from(tag_set(["PER", "LOC"]))
 TAGGED = st.lists(st.lists(st.tuples(TAGS, TAGS), min_size=1, max_size=12), min_size=1, max_size=4)
 ADA, PARIS = Span(0, 12, "PER"), Span(16, 21, "LOC")
 
@@ -29,7 +30,7 @@ def test_scores_are_those_of_seqeval_on_words_and_on_characters(tagged):
     found, expected = ([[pair[side] for pair in sentence] for sentence in tagged] for side in (0, 1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of shares of nothing
-        report = classification_report(expected, found, output_dict=True)
+        report: Any = classification_report(expected, found, output_dict=True)
     spans = [[find_spans(tags) for tags in side] for side in (found, expected)]
     words = [[f"w{place}" * (place + 1) for place in range(len(sentence))] for sentence in tagged]
     texts = [[in_characters(some, many) for some, many in zip(side, words, strict=True)] for side in spans]

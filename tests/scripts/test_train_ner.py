@@ -47,12 +47,13 @@ def test_a_tagger_learns_from_texts_and_from_teachers_goes_on_and_is_saved(data:
     assert runs == {"teacher-0", "teacher-1", "tagger"}
 
     model = load(tmp_path / "model")
+    tokenizer, config = model.tokenizer, model.encoder.config
     assert model.task == "token-classification"
+    assert tokenizer is not None
     assert model.decoder.config["labels"] == ["LOC", "PER"]
     # The vectors' "paris" and "the" never come in the texts, and have a place in the vocabulary.
-    assert {"paris", "the", "ada"} <= set(model.tokenizer.get_vocab())
-    config = model.encoder.config
-    features = TextFeatures(model.tokenizer, characters=config["characters"], longest_word=config["longest_word"])
+    assert {"paris", "the", "ada"} <= set(tokenizer.get_vocab())
+    features = TextFeatures(tokenizer, characters=config["characters"], longest_word=config["longest_word"])
     dev = read_marked_texts(data / "dev.jsonl")
     figures = score_tagger(model, dev, read_sentences(dev, word_splitter()), features)
     assert figures == dict.fromkeys(["precision", "recall", "f1", "partial_f1"], 1)
