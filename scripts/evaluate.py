@@ -1,13 +1,15 @@
 """Score a task's answers on a data set, through the public pipeline; the figures are printed as JSON.
 
 python -m showtell.scripts.evaluate image-to-text DATA
+python -m showtell.scripts.evaluate text-classification DATA --among negative --among positive
+python -m showtell.scripts.evaluate token-classification DATA
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from time import perf_counter
@@ -16,10 +18,18 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from showtell.decoders.tags import Span, find_spans
 from showtell.pipelines import pipeline
 from showtell.pipelines.answers import Caption
 from showtell.pipelines.image_to_text import ImageToText
+from showtell.pipelines.media.text import join_words
+from showtell.pipelines.text_classification import TextClassification
+from showtell.pipelines.token_classification import TokenClassification
+from showtell.scripts.classification_metrics import restrict, score_labels
 from showtell.scripts.datasets.captions import CaptionedPhotograph, caption_words, read_captions
+from showtell.scripts.datasets.conll import read_conll, read_marked_texts
+from showtell.scripts.datasets.sentiment import DEGREES, LabelledText, read_labelled
+from showtell.scripts.entity_metrics import score_entities
 from showtell.scripts.metrics import CiderD, score_captions
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -27,7 +37,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 
 @app.callback()
 def task() -> None:
-    """Each task is a command of its own, also while there is only one."""
+    """Each task is a command of its own."""
 
 
 @app.command()
@@ -57,6 +67,48 @@ def image_to_text(
     print(json.dumps(figures, indent=2))
 
 
+@app.command()
+def text_classification(
+    data: Annotated[Path, typer.Argument(help="Labelled texts: JSON lines, CSV, trees, or folders as IMDB's.")],
+    *,
+    among: Annotated[
+        list[str] | None, typer.Option(help="Only texts with these labels, and answers among these; once for each.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="A bundled model, a folder, or owner/name.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only so many texts, the first ones.")] = None,
+) -> None:
+    """Accuracy, F1, confusion and calibration of each text's likeliest label, and texts a second.
+
+    The treebank's labels 0 to 4 count as negative, neutral and positive if the model answers these.
+    """
+    texts = read_labelled(data)[:limit]
+    print(json.dumps(rounded(evaluate_labels(pipeline("text-classification", model), texts, among)), indent=2))
+
+
+@app.command()
+def token_classification(
+    data: Annotated[Path, typer.Argument(help="JSON lines of texts with entities, or CoNLL's columns.")],
+    *,
+    among: Annotated[list[str] | None, typer.Option(help="Only entities with these labels; once for each.")] = None,
+    model: Annotated[str | None, typer.Option(help="A bundled model, a folder, or owner/name.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only so many texts, the first ones.")] = None,
+) -> None:
+    """Precision, recall and F1 of the entities found, strict and partial, and texts a second.
+
+    Running text is read as it is, columns by their words, a sentence at a time.
+    """
+    tagger = pipeline("token-classification", model)
+    if ".jsonl" in data.suffixes:
+        marked = read_marked_texts(data)[:limit]
+        texts = [text.text for text in marked]
+        expected = [[Span(one.start, one.end, one.type) for one in text.entities] for text in marked]
+    else:
+        sentences = read_conll(data)[:limit]
+        texts = [list(sentence.words) for sentence in sentences]
+        expected = [in_characters(find_spans(sentence.tags), sentence.words) for sentence in sentences]
+    print(json.dumps(rounded(evaluate_entities(tagger, texts, expected, among)), indent=2))
+
+
 def evaluate_captions(
     caption: ImageToText, photographs: Sequence[CaptionedPhotograph], **options: Any
 ) -> dict[str, Any]:
@@ -73,6 +125,60 @@ def evaluate_captions(
         "photographs_per_second": round(len(photographs) / seconds, 2),
         **by_decile(best, references),
     }
+
+
+def evaluate_labels(
+    classify: TextClassification, texts: Sequence[LabelledText], among: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """The figures of `score_labels` for texts with one of some labels, of which one is answered; by default all."""
+    labels = among or classify.labels
+    right = [text.label if text.label in classify.labels else DEGREES.get(text.label, text.label) for text in texts]
+    chosen = [(text.text, label) for text, label in zip(texts, right, strict=True) if not among or label in among]
+    start = perf_counter()
+    answers = classify([text for text, _ in chosen], top_k=None, progress=sys.stderr.isatty())
+    seconds = perf_counter() - start
+    scores = [{one["label"]: one["score"] for one in answer} for answer in answers]
+    probabilities = np.array([[score[label] for label in classify.labels] for score in scores])
+    return {
+        **score_labels(restrict(probabilities, classify.labels, labels), [label for _, label in chosen], labels),
+        "texts": len(chosen),
+        "texts_per_second": len(chosen) / seconds,
+    }
+
+
+def evaluate_entities(
+    tagger: TokenClassification,
+    texts: Sequence[str | list[str]],
+    expected: Sequence[Sequence[Span]],
+    among: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """The figures of `score_entities` for texts, or lists of words, and the entities that people marked in them.
+
+    expected: by their characters, or by those of the words with single spaces between them.
+    """
+    start = perf_counter()
+    split = bool(texts) and not isinstance(texts[0], str)
+    answers = tagger(list(texts), words=split, progress=sys.stderr.isatty())
+    seconds = perf_counter() - start
+    found = [[Span(one["start"], one["end"], one["entity_group"]) for one in answer] for answer in answers]
+    if among:
+        found, expected = (
+            [[span for span in spans if span.label in among] for spans in each] for each in (found, expected)
+        )
+    return {**score_entities(found, expected), "texts": len(texts), "texts_per_second": len(texts) / seconds}
+
+
+def in_characters(spans: Sequence[Span], words: Sequence[str]) -> list[Span]:
+    """Where spans of words stand when single spaces part the words."""
+    offsets = join_words(words).offsets
+    return [Span(offsets[span.start][0], offsets[span.end - 1][1], span.label) for span in spans]
+
+
+def rounded(figures: Any) -> Any:
+    """Figures within figures, each to four places."""
+    if isinstance(figures, Mapping):
+        return {name: rounded(figure) for name, figure in figures.items()}
+    return round(figures, 4) if isinstance(figures, float) else figures
 
 
 def by_decile(captions: Sequence[Caption], references: Sequence[Sequence[str]]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from showtell.errors import InputError
 from showtell.scripts.datasets.lines import read_json_lines, read_lines
 
 IMDB_LABELS = {"neg": "negative", "pos": "positive"}
+# The treebank's five degrees as three.
+DEGREES = {"0": "negative", "1": "negative", "2": "neutral", "3": "positive", "4": "positive"}
 
 _TREE_TOKEN = re.compile(r"\(\s*(?P<label>\d+)|(?P<close>\))|(?P<word>[^()\s]+)|(?P<wrong>\S)")
 # How the Penn Treebank writes what would break its brackets, and quotes.

@@ -119,9 +119,10 @@ def test_the_best_label_comes_unless_more_are_asked_for(classify: TextClassifica
 
 @pytest.mark.parametrize("option", [{"top_k": 0}, {"top_k": "all"}, {"batch_size": 0}, {"on_error": "ignore"}])
 def test_an_option_that_cannot_be_is_an_input_error(classify: TextClassification, option: dict[str, Any]) -> None:
+    options: dict[str, Any] = {"on_error": "return"} | option
     for texts in ("good", ["good"]):
         with pytest.raises(InputError, match=next(iter(option))):
-            classify(texts, **{"on_error": "return", **option})
+            classify(texts, **options)
 
 
 def test_an_unknown_option_is_python_s_own_type_error(classify: TextClassification) -> None:
