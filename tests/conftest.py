@@ -73,3 +73,24 @@ def tiny_classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny-classifier"
     compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer).save(folder, terms="for tests")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_tagger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tagger with random weights, every one of which counts: it finds entities in any text."""
+    import torch
+
+    from showtell.decoders import CRFDecoder
+    from showtell.encoders import TextEncoder
+    from showtell.pipelines.media.vocabulary import TextFeatures, word_tokenizer
+
+    torch.manual_seed(0)
+    tokenizer = word_tokenizer(["ada", "lovelace", "lived", "in", "london", ".", ",", "the", "bank", "of", "england"])
+    features = TextFeatures(tokenizer, characters="abcdefghijklmnopqrstuvwxyzABLE'.,")
+    encoder = TextEncoder(**features.config, word_size=6, character_size=4, casing_size=2, filters=5)
+    decoder = CRFDecoder(memory_width=encoder.width, labels=["PER", "LOC", "ORG", "MISC"], hidden_size=6)
+    for weight in decoder.parameters():
+        torch.nn.init.normal_(weight, std=0.7)
+    folder = tmp_path_factory.mktemp("models") / "tiny-tagger"
+    compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer).save(folder, terms="for tests")
+    return folder
