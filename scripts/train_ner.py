@@ -50,7 +50,7 @@ def main(
     words: Annotated[Path | None, typer.Option(help="The vectors' words, if these are a NumPy table.")] = None,
     runs: Annotated[Path, typer.Option(help="Checkpoints and TensorBoard logs.")] = Path("runs/ner"),
     terms: Annotated[str, typer.Option(help="For what the model may be used: that is for your data to say.")] = "",
-    vocabulary: Annotated[int, typer.Option(help="Words that the model knows by themselves.")] = 55_000,
+    vocabulary: Annotated[int, typer.Option(help="Words that have a vector of their own.")] = 57_000,
     hidden_size: Annotated[int, typer.Option(help="Of the recurrent network, in each direction.")] = 200,
     dropout: Annotated[float, typer.Option(help="Before and after the recurrent network.")] = 0.5,
     word_dropout: Annotated[float, typer.Option(help="How often a word is made unknown.")] = 0.05,
