@@ -13,6 +13,7 @@ from showtell.errors import InputError, ModelError
 from showtell.pipelines.runtime import Runtime
 
 if TYPE_CHECKING:
+    from showtell.pipelines.audio_classification import AudioClassification
     from showtell.pipelines.automatic_speech_recognition import AutomaticSpeechRecognition
     from showtell.pipelines.base import Pipeline
     from showtell.pipelines.image_to_text import ImageToText
@@ -36,6 +37,7 @@ class Task(NamedTuple):
 
 
 TASKS = {
+    "audio-classification": Task("showtell.pipelines.audio_classification", "AudioClassification", "spoken-digits"),
     "automatic-speech-recognition": Task(
         "showtell.pipelines.automatic_speech_recognition", "AutomaticSpeechRecognition", "english-speech"
     ),
@@ -54,6 +56,16 @@ ALIASES: dict[str, str] = {
 }
 
 
+@overload
+def pipeline(
+    task: Literal["audio-classification"],
+    model: str | PathLike[str] | None = None,
+    *,
+    revision: str | None = None,
+    runtime: Literal["onnx", "torch"] = "onnx",
+    device: Literal["cpu", "cuda"] = "cpu",
+    threads: int | None = None,
+) -> AudioClassification: ...
 @overload
 def pipeline(
     task: Literal["automatic-speech-recognition", "asr"],

@@ -28,6 +28,13 @@ READ_A_TEXT = """\
 """
 # What a task's graphs do together, for who writes their caller.
 HOW_TO_CALL = {
+    "audio-classification": """\
+1. Make the recording 16 kHz mono, with full scale at 1.
+2. `features` are Kaldi's filter banks of it, as `torchaudio.compliance.kaldi.fbank(sound, num_mel_bins=80)` computes
+   them, the end of the sound filled up with zeros, so that there is a frame for each 10 ms. `lengths` is how many there
+   are; after a recording's end they are -15.942385, which is silence.
+3. `answer` gives the log-probabilities of `labels`, and the weight of each 40 ms.
+""",
     "image-to-text": """\
 1. Squeeze the photograph to a square of `image_size` pixels, RGB, 0 to 255; do not crop it.
 2. `encode` it once. Its outputs that `step` knows by the same name are kept for every step.
@@ -55,8 +62,8 @@ HOW_TO_CALL = {
 def export_model(source: str | Path, folder: str | Path) -> None:
     """Write a saved model's graphs, each with its weights as fp32 inside, and what their caller must know.
 
-    source: a bundle's folder. folder: a new or an empty one; `config.json`, `README.md`, `tokenizer.json` and
-    one `.onnx` file a graph are written there.
+    source: a bundle's folder. folder: a new or an empty one; `config.json`, `README.md`, `tokenizer.json` if the model
+    has one, and one `.onnx` file a graph are written there.
 
     Raises `ModelError` for the source, `InputError` for the folder, `MissingExtraError` if `onnx` is not installed.
     """
@@ -78,7 +85,8 @@ def export_model(source: str | Path, folder: str | Path) -> None:
             if tensor.name in bundle.config["graphs"][name]["weights"]:
                 tensor.CopyFrom(onnx.numpy_helper.from_array(weights[tensor.name], tensor.name))
         onnx.save(model, folder / f"{name}.onnx")
-    (folder / TOKENIZER).write_text(bundle.tokenizer().to_str(), encoding="utf-8")
+    if TOKENIZER in bundle.config["files"]:
+        (folder / TOKENIZER).write_text(bundle.tokenizer().to_str(), encoding="utf-8")
     config = {name: bundle.config.get(name) for name in ("task", "terms", "options")}
     for part in ("encoder", "memory", "decoder"):
         config |= {name: value for name, value in bundle.config[part].items() if name in SETTINGS}
