@@ -65,7 +65,7 @@ def pad_frames(recordings: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
 
     The shorter ones are followed by silence, as each of them is when it comes alone.
     """
-    lengths = np.array([len(frames) for frames in recordings])
+    lengths = np.array([len(frames) for frames in recordings], np.int64)
     features = np.full((len(recordings), lengths.max(), MELS), SILENCE, np.float32)
     for row, frames in zip(features, recordings, strict=True):
         row[: len(frames)] = frames
