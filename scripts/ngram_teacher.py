@@ -83,7 +83,9 @@ def ngram_matrix(words: Sequence[Sequence[str]], longest: int) -> csr_array:
             inside &= last < len(text)
             start, last = start[inside], last[inside]
             _, gram = np.unique(gram[inside] * len(number) + unigrams[last], return_inverse=True)
-        counts = csr_array((np.ones(len(gram), np.float32), (text[start], gram)), shape=(len(words), gram.max() + 1))
+        counts = csr_array(
+            (np.ones(len(gram), np.float32), (text[start], gram)), shape=(len(words), gram.max(initial=-1) + 1)
+        )
         counts.data[:] = 1
         found.append(counts[:, np.flatnonzero(counts.sum(axis=0) >= MIN_TEXTS)])
     return csr_array(hstack(found, format="csr"))

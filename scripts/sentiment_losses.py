@@ -41,7 +41,8 @@ def predict_neighbours(model: NeighbourModel, batch: Batch) -> Tensor:
     words = place[inputs["places"]]
     table = model.encoder.words(numbers)
     logits = torch.cat([model.following(forward[:, :-1]), model.preceding(backward[:, 1:])]) @ table.T
-    neighbours = torch.cat([words[:, 1:], words[:, :-1]])
+    # In the padding nothing has been read backward yet.
+    neighbours = torch.cat([words[:, 1:], words[:, :-1].where(words[:, 1:] != 0, 0)])
     return nn.functional.cross_entropy(logits.flatten(0, 1).float(), neighbours.flatten(), ignore_index=0)
 
 

@@ -36,9 +36,9 @@ from showtell.encoders.text import TextEncoder
 from showtell.pipelines.media.text import word_splitter
 from showtell.pipelines.media.vocabulary import TextFeatures, known_characters, word_normalizer, word_tokenizer
 from showtell.scripts.classification_metrics import score_labels
+from showtell.scripts.datasets.batches import ByLength
 from showtell.scripts.datasets.sentiment_tensors import (
     LABELS,
-    ByLength,
     Texts,
     label_targets,
     read_part,
@@ -57,6 +57,8 @@ TEACHER_SHARE = 0.5
 LONGEST_CUT = 400
 # Characters that come more rarely are unknown.
 MIN_CHARACTERS = 20
+# Of a batch of long texts, which may be fewer than its size.
+BATCH_WORDS = 8_000
 # Of a data set's dev part, after an epoch of the language model.
 DEV_BATCHES = 8
 NEGATIVE, NEUTRAL, POSITIVE = range(len(LABELS))
@@ -75,7 +77,7 @@ def main(
     word_dropout: Annotated[float, typer.Option(help="How often a word is made unknown.")] = 0.05,
     language_epochs: int = 2,
     epochs: int = 6,
-    batch_words: Annotated[int, typer.Option(help="Words of a batch.")] = 8_000,
+    batch_size: int = 200,
     learning_rate: float = 2e-3,
     mixed_precision: Annotated[str, typer.Option(help="bf16, or no where the processor lacks it.")] = "bf16",
     seed: int = 0,
@@ -85,20 +87,16 @@ def main(
     logging.getLogger("showtell").setLevel(logging.INFO)  # of its own, not of all that exports it
 
     # Data.
-    splitter, normalise = word_splitter(), cache(word_normalizer().normalize_str)
+    splitter, normalise = word_splitter(), word_normalizer().normalize_str
     texts: list[list[str]] = []
     examples: list[list[str]] = []
     targets: list[Tensor] = []
     for folder in data:
         labelled, phrases = read_part(folder, "train"), read_phrases(folder, "train")
-        split, gold = split_texts(labelled, splitter), label_targets(labelled)
-        if not gold[:, NEUTRAL].any():
-            opinion = out_of_fold([[*map(normalise, text)] for text in split], gold[:, POSITIVE].numpy() == 1)
-            gold = gold.lerp(torch.tensor([1 - opinion, 0 * opinion, opinion]).T.float(), TEACHER_SHARE)
-        times = WHOLE_TEXTS if phrases else 1
+        split, times = split_texts(labelled, splitter), WHOLE_TEXTS if phrases else 1
         texts += split
         examples += split * times + split_texts(phrases, splitter)
-        targets += [gold] * times + [label_targets(phrases)]
+        targets += [with_opinions(split, label_targets(labelled))] * times + [label_targets(phrases)]
 
     # Vocabulary.
     counts = Counter(word for text in texts for word in text)
@@ -122,9 +120,9 @@ def main(
     )
     fit(
         NeighbourModel(model),
-        in_batches(Texts(texts, torch.zeros(len(texts), len(LABELS)), features, longest_cut=LONGEST_CUT), batch_words),
+        in_batches(Texts(texts, torch.zeros(len(texts), len(LABELS)), features, longest_cut=LONGEST_CUT), batch_size),
         predict_neighbours,
-        partial(score_neighbours, dev=dev, batch_words=batch_words),
+        partial(score_neighbours, dev=dev),
         settings,
         runs / "1-language",
     )
@@ -132,7 +130,7 @@ def main(
     # Stage 2: their sentiment.
     fit(
         model,
-        in_batches(Texts(examples, torch.cat(targets), features, longest_cut=LONGEST_CUT), batch_words),
+        in_batches(Texts(examples, torch.cat(targets), features, longest_cut=LONGEST_CUT), batch_size),
         tell_sentiment,
         partial(score_sentiment, dev=dev),
         replace(settings, epochs=epochs, watch="mean"),
@@ -141,15 +139,26 @@ def main(
     model.save(output, terms=terms)
 
 
-def in_batches(texts: Texts, batch_words: int) -> DataLoader:
+def with_opinions(words: list[list[str]], gold: Tensor) -> Tensor:
+    """Targets a part of which is what a model of n-grams thinks of each text, if none of the texts is neutral."""
+    if gold[:, NEUTRAL].any():
+        return gold
+    normalise = cache(word_normalizer().normalize_str)
+    positive = out_of_fold([[*map(normalise, text)] for text in words], gold[:, POSITIVE].numpy() == 1)
+    opinions = np.stack([1 - positive, 0 * positive, positive], axis=1)
+    return gold.lerp(torch.from_numpy(opinions).float(), TEACHER_SHARE)
+
+
+def in_batches(texts: Texts, batch_size: int = 200) -> DataLoader:
     """Batches of texts of about one length."""
-    return DataLoader(texts, batch_sampler=ByLength(texts.lengths, batch_words), collate_fn=texts.collate)
+    order = ByLength(texts.lengths.tolist(), batch_size, budget=BATCH_WORDS)
+    return DataLoader(texts, batch_sampler=order, collate_fn=texts.collate)
 
 
 @torch.inference_mode()
-def score_neighbours(model: NeighbourModel, dev: Mapping[str, Texts], batch_words: int) -> dict[str, float]:
+def score_neighbours(model: NeighbourModel, dev: Mapping[str, Texts]) -> dict[str, float]:
     """The mean logarithm of the neighbours' probabilities, in a few batches of each data set."""
-    batches = [batch for texts in dev.values() for batch in islice(in_batches(texts, batch_words), DEV_BATCHES)]
+    batches = [batch for texts in dev.values() for batch in islice(in_batches(texts), DEV_BATCHES)]
     return {"log_likelihood": -fmean(predict_neighbours(model, batch).item() for batch in batches)}
 
 
@@ -172,11 +181,10 @@ def score_sentiment(model: SentimentModel, dev: Mapping[str, Texts]) -> dict[str
 
 
 @torch.inference_mode()
-def read_all(model: SentimentModel, texts: Texts, batch_words: int = 20_000) -> np.ndarray:
+def read_all(model: SentimentModel, texts: Texts) -> np.ndarray:
     """The labels' probabilities for each text, `(texts, labels)`."""
     probabilities = np.empty((len(texts), len(LABELS)), np.float32)
-    order = np.argsort(texts.lengths)
-    for places in np.split(order, np.flatnonzero(np.diff(np.cumsum(texts.lengths[order]) // batch_words)) + 1):
+    for places in in_batches(texts).batch_sampler:
         inputs, _ = texts.collate([texts[place] for place in places])
         probabilities[places] = model.decoder.answer(model.encoder(**inputs))["log_probs"].exp().numpy()
     return probabilities

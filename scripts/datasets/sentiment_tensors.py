@@ -1,15 +1,15 @@
-"""Texts with their sentiment as tensors: words, targets, and the batches that training draws."""
+"""Texts with their sentiment as tensors: words, and the probabilities of the labels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from tokenizers.pre_tokenizers import PreTokenizer
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from showtell.errors import InputError
 from showtell.pipelines.media.text import split_words
@@ -19,8 +19,6 @@ from showtell.scripts.datasets.sentiment import LabelledText, read_labelled, rea
 LABELS = ("negative", "neutral", "positive")
 # The treebank's five degrees as well.
 LABEL_OF = {"0": 0, "1": 0, "2": 1, "3": 2, "4": 2} | {label: place for place, label in enumerate(LABELS)}
-# What a text costs in a batch beside its words. It makes a batch of phrases one of hundreds, not of thousands.
-WORDS_A_TEXT = 30
 
 Batch = tuple[dict[str, Tensor], Tensor]
 
@@ -105,29 +103,3 @@ class Texts(Dataset):
         inputs["characters"] = inputs["characters"][:, :width]
         inputs["places"] = torch.from_numpy(places[1:].reshape(padded.shape))
         return inputs, torch.stack([target for _, target in items])
-
-
-class ByLength(Sampler[list[int]]):
-    """Batches of texts about as long as each other, all of about one cost, in another order and mixture each time.
-
-    lengths: of the texts, in words. batch_words: the cost of a batch, its texts' words and `WORDS_A_TEXT` for each.
-    """
-
-    def __init__(self, lengths: np.ndarray, batch_words: int):
-        self.lengths, self.costs = lengths, lengths + WORDS_A_TEXT
-        # No text may cost more than a batch: then none is empty, and there are as many each time.
-        self.batches = max(1, int(self.costs.sum() // max(batch_words, self.costs.max())))
-        self.generator: torch.Generator | None = None  # given by `fit`
-
-    def __len__(self) -> int:
-        return self.batches
-
-    def __iter__(self) -> Iterator[list[int]]:
-        # Lengths a tenth off, so that neighbours differ.
-        blur = 1 + 0.1 * torch.rand(len(self.lengths), generator=self.generator).numpy()
-        order = np.argsort(self.lengths * blur)
-        spent = np.cumsum(self.costs[order])
-        starts = np.searchsorted(spent, spent[-1] / self.batches * np.arange(1, self.batches), side="right")
-        batches = np.split(order, starts)
-        for batch in torch.randperm(len(batches), generator=self.generator):
-            yield batches[batch].tolist()
