@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import fmin_l_bfgs_b
 from scipy.sparse import csr_array, hstack
 from scipy.special import expit
 
@@ -17,6 +17,8 @@ from scipy.special import expit
 SMOOTHING = 1.0
 # N-grams that fewer texts have tell nothing.
 MIN_TEXTS = 2
+# By then the probabilities hardly change.
+MAX_ITERATIONS = 40
 
 
 def out_of_fold(
@@ -59,8 +61,9 @@ def train_nb_svm(texts: csr_array, positive: np.ndarray, penalty: float = 3.0) -
         value = np.logaddexp(0, -margins).sum() + penalty / 2 * weights @ weights
         return value, np.append(likelier * (texts.T @ slope) + penalty * weights, slope.sum())
 
-    found = minimize(loss, np.zeros(texts.shape[1] + 1), jac=True, method="L-BFGS-B", options={"maxiter": 40})
-    return found.x[:-1] * likelier, found.x[-1]
+    start = np.zeros(texts.shape[1] + 1)
+    found, _, _ = fmin_l_bfgs_b(loss, start, maxiter=MAX_ITERATIONS)
+    return found[:-1] * likelier, float(found[-1])
 
 
 def log_count_ratio(texts: csr_array, positive: np.ndarray) -> np.ndarray:

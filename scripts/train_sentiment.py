@@ -57,7 +57,8 @@ TEACHER_SHARE = 0.5
 LONGEST_CUT = 400
 # Characters that come more rarely are unknown.
 MIN_CHARACTERS = 20
-# Of a batch of long texts, which may be fewer than its size.
+# A batch holds so many texts, or as many as have so many words.
+BATCH_TEXTS = 200
 BATCH_WORDS = 8_000
 # Of a data set's dev part, after an epoch of the language model.
 DEV_BATCHES = 8
@@ -77,7 +78,7 @@ def main(
     word_dropout: Annotated[float, typer.Option(help="How often a word is made unknown.")] = 0.05,
     language_epochs: int = 2,
     epochs: int = 6,
-    batch_size: int = 200,
+    batch_size: Annotated[int, typer.Option(help="Of short texts; of long ones it holds fewer.")] = BATCH_TEXTS,
     learning_rate: float = 2e-3,
     mixed_precision: Annotated[str, typer.Option(help="bf16, or no where the processor lacks it.")] = "bf16",
     seed: int = 0,
@@ -149,10 +150,14 @@ def with_opinions(words: list[list[str]], gold: Tensor) -> Tensor:
     return gold.lerp(torch.from_numpy(opinions).float(), TEACHER_SHARE)
 
 
-def in_batches(texts: Texts, batch_size: int = 200) -> DataLoader:
+def in_batches(texts: Texts, batch_size: int = BATCH_TEXTS) -> DataLoader:
     """Batches of texts of about one length."""
-    order = ByLength(texts.lengths.tolist(), batch_size, budget=BATCH_WORDS)
-    return DataLoader(texts, batch_sampler=order, collate_fn=texts.collate)
+    return DataLoader(texts, batch_sampler=by_length(texts, batch_size), collate_fn=texts.collate)
+
+
+def by_length(texts: Texts, batch_size: int = BATCH_TEXTS) -> ByLength:
+    """Which texts make a batch."""
+    return ByLength(texts.lengths.tolist(), batch_size, budget=BATCH_WORDS)
 
 
 @torch.inference_mode()
@@ -184,7 +189,7 @@ def score_sentiment(model: SentimentModel, dev: Mapping[str, Texts]) -> dict[str
 def read_all(model: SentimentModel, texts: Texts) -> np.ndarray:
     """The labels' probabilities for each text, `(texts, labels)`."""
     probabilities = np.empty((len(texts), len(LABELS)), np.float32)
-    for places in in_batches(texts).batch_sampler:
+    for places in by_length(texts):
         inputs, _ = texts.collate([texts[place] for place in places])
         probabilities[places] = model.decoder.answer(model.encoder(**inputs))["log_probs"].exp().numpy()
     return probabilities

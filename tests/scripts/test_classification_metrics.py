@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn import metrics as sklearn_metrics
+from sklearn import metrics
 
 from showtell.errors import InputError
 from showtell.scripts.classification_metrics import calibration_error, restrict, score_labels
 
+SKLEARN: Any = metrics  # its own types do not allow what its pages tell of
 LABELS = ["negative", "neutral", "positive"]
 
 
@@ -31,14 +34,14 @@ def test_a_small_example_scores_as_counted_by_hand() -> None:
 def test_accuracy_f1_and_confusion_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     right, answered = ([LABELS[place] for place in places] for places in zip(*pairs, strict=True))
     scores = score_labels(np.eye(3)[[pair[1] for pair in pairs]], right, LABELS)
-    assert scores["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(right, answered))
-    expected = sklearn_metrics.f1_score(right, answered, labels=LABELS, average=None, zero_division=0)
+    assert scores["accuracy"] == pytest.approx(SKLEARN.accuracy_score(right, answered))
+    expected = SKLEARN.f1_score(right, answered, labels=LABELS, average=None, zero_division=0)
     assert [*scores["f1"].values()] == pytest.approx([*expected])
     occurring = [label for label in LABELS if label in right]
-    macro = sklearn_metrics.f1_score(right, answered, labels=occurring, average="macro", zero_division=0)
+    macro = SKLEARN.f1_score(right, answered, labels=occurring, average="macro", zero_division=0)
     assert scores["macro_f1"] == pytest.approx(macro)
     counts = [[*row.values()] for row in scores["confusion"].values()]
-    assert counts == sklearn_metrics.confusion_matrix(right, answered, labels=LABELS).tolist()
+    assert counts == SKLEARN.confusion_matrix(right, answered, labels=LABELS).tolist()
 
 
 def test_calibration_is_the_gap_between_scores_and_what_comes_true() -> None:

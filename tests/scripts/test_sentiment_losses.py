@@ -56,12 +56,13 @@ def test_what_the_language_teaches_stays_in_the_classifier(model: SentimentModel
     reader, batch = NeighbourModel(model), batch_of(model, torch.zeros(4, 3))
     before = [weight.clone() for weight in model.decoder.recurrent.parameters()]
     optimizer = torch.optim.Adam(reader.parameters(), lr=0.02)
-    for _ in range(60):
+    losses = [predict_neighbours(reader, batch)]
+    for _ in range(40):
         optimizer.zero_grad()
-        loss = predict_neighbours(reader, batch)
-        loss.backward()
+        losses[-1].backward()
         optimizer.step()
-    assert loss.item() < 0.7  # of ln 6 at first; "a" may follow or end
+        losses.append(predict_neighbours(reader, batch))
+    assert losses[0] > 1.5 and losses[-1] < 0.8
     for old, new in zip(before, model.decoder.recurrent.parameters(), strict=True):
         assert not torch.equal(old, new)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,14 @@ from showtell.pipelines.media.vocabulary import TextFeatures
 from showtell.scripts.datasets.sentiment_tensors import Texts, label_targets, read_part, split_texts
 from showtell.scripts.train_sentiment import main, score_sentiment
 
-OPTIONS = {"language_epochs": 1, "epochs": 12, "batch_size": 4, "hidden_size": 8, "dropout": 0.1, "learning_rate": 0.02}
+OPTIONS: dict[str, Any] = {
+    "language_epochs": 1,
+    "epochs": 12,
+    "batch_size": 4,
+    "hidden_size": 8,
+    "dropout": 0.1,
+    "learning_rate": 0.02,
+}
 VERDICTS = {"negative": ["bad", "dull"], "neutral": ["long", "blue"], "positive": ["good", "fine"]}
 
 
@@ -39,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def train(folder: Path, **changes: int) -> None:
+def train(folder: Path) -> None:
     main(
         [folder / "films", folder / "books"],
         folder / "model",
@@ -47,13 +55,14 @@ def train(folder: Path, **changes: int) -> None:
         folder / "words.txt",
         folder / "runs",
         vocabulary=30,
-        **(OPTIONS | changes),
+        **OPTIONS,
     )
 
 
 def test_a_classifier_learns_from_several_data_sets_goes_on_and_is_saved(folder: Path) -> None:
     train(folder)
     model = load(folder / "model")
+    assert model.tokenizer is not None
     assert model.task == "text-classification"
     assert model.decoder.config["labels"] == ["negative", "neutral", "positive"]
     assert {"paris", "film", "dull"} <= set(model.tokenizer.get_vocab())
