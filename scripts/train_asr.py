@@ -48,6 +48,7 @@ def main(
     num_layers: int = 3,
     epochs: int = 30,
     learning_rate: float = 1.5e-3,
+    mixed_precision: Annotated[str, typer.Option(help="bf16, or no where the processor lacks it.")] = "bf16",
     seed: int = 0,
 ) -> None:
     """Train a recogniser and save it as a bundle."""
@@ -79,7 +80,15 @@ def main(
         DataLoader(ConcatDataset(heard), batch_sampler=order, collate_fn=heard[0].collate, num_workers=1),
         negative_log_likelihood,
         partial(score_recogniser, parts=tested, tokenizer=tokenizer),
-        Settings(epochs, learning_rate, watch="word_accuracy", average_decay=0.998, patience=epochs, seed=seed),
+        Settings(
+            epochs,
+            learning_rate,
+            watch="word_accuracy",
+            average_decay=0.998,
+            patience=epochs,
+            mixed_precision=mixed_precision,
+            seed=seed,
+        ),
         runs / "recogniser",
     )
     model.save(output, terms=terms)
