@@ -61,7 +61,7 @@ def train_nb_svm(texts: csr_array, positive: np.ndarray, penalty: float = 3.0) -
         value = np.logaddexp(0, -margins).sum() + penalty / 2 * weights @ weights
         return value, np.append(likelier * (texts.T @ slope) + penalty * weights, slope.sum())
 
-    start = np.zeros(texts.shape[1] + 1)
+    start = np.zeros(len(likelier) + 1)
     found, _, _ = fmin_l_bfgs_b(loss, start, maxiter=MAX_ITERATIONS)
     return found[:-1] * likelier, float(found[-1])
 
