@@ -99,7 +99,8 @@ class Ledger:
                     seconds += entry["seconds"]
                     if (self.folder / self.names[entry["part"]]).exists():
                         tallies[entry["part"]] = Tally.from_json(entry["tally"])
-            lines.truncate(whole)
+            if whole < lines.tell():
+                lines.truncate(whole)
         return tallies, seconds
 
     def commit(self, finished: Finished) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
 from typing import NamedTuple
@@ -88,6 +89,17 @@ class Plan:
                     f"{self.manifest.source}: records {first:,} and {place:,} have the same id {record.id!r}; ids "
                     "that differ, or no column 'id', would do."
                 )
+
+
+@dataclass(frozen=True)
+class Pending:
+    """The shards of a plan that are not finished: read when they are asked for, in another process too."""
+
+    plan: Plan
+    finished: frozenset[int]
+
+    def __iter__(self) -> Iterator[Shard]:
+        return self.plan.shards(self.finished)
 
 
 def digest(record: Record) -> int:
