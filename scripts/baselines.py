@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import (
     GPT2Config,
+    PreTrainedModel,
     VisionEncoderDecoderConfig,
     VisionEncoderDecoderModel,
     ViTConfig,
@@ -45,3 +46,19 @@ class VitGpt2:
                 decoder_start_token_id=0,
                 pad_token_id=0,
             )
+
+
+class TextTransformer:
+    """A transformer that labels texts or their words, such as DistilBERT or BERT.
+
+    It gets random tokens, one a word and two around a text. A tokenizer would make more of them, and take time itself.
+    """
+
+    def __init__(self, name: str, model: PreTrainedModel):
+        self.name, self.model = name, model.eval()
+
+    def answer(self, texts: int, words: int) -> Tensor:
+        """What the model says of so many texts of so many words: logits `(texts, ...)`."""
+        tokens = torch.randint(self.model.config.vocab_size, (texts, words + 2))
+        with torch.inference_mode():
+            return self.model(input_ids=tokens).logits

@@ -103,8 +103,14 @@ class FirstAnswer:
     seconds: float
     packages: list[str]
 
+    def in_words(self) -> str:
+        """How soon a new process answers, and what it imports."""
+        return (
+            f"A new process gives its first answer after {self.seconds:.2f} s. It imports {', '.join(self.packages)}."
+        )
 
-def first_answer(task: str, model: str | None, source: Path, *, processes: int = 5) -> FirstAnswer:
+
+def first_answer(task: str, model: str | None, source: str | Path, *, processes: int = 5) -> FirstAnswer:
     """Start Python, import showtell, open the model, answer one input; time it all."""
     seconds, packages = [], []
     for _ in range(processes):

@@ -15,7 +15,8 @@ from showtell.pipelines.base import IN_FLIGHT
 from showtell.pipelines.demo import SAMPLES
 from showtell.scripts import benchmark
 from showtell.scripts.baselines import VitGpt2
-from showtell.scripts.benchmark import app, bare_encoder, find_photographs, write_photographs
+from showtell.scripts.benchmark import app
+from showtell.scripts.image_speed import bare_encoder, find_photographs, write_photographs
 from showtell.scripts.timing import Contender, Stopwatch, TimedGraph, first_answer, take_turns
 
 SMALL_VIT = ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, patch_size=112)
