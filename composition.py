@@ -21,9 +21,11 @@ from showtell.decoders.attention_decoder import AttentionDecoder
 from showtell.decoders.classifier import Classifier
 from showtell.decoders.crf import CRFDecoder
 from showtell.decoders.ctc_decoder import CTCDecoder
+from showtell.decoders.ensemble import Ensemble
 from showtell.encoders.image import ImageEncoder
 from showtell.encoders.spectrogram import SpectrogramEncoder
 from showtell.encoders.text import TextEncoder
+from showtell.encoders.video import VideoEncoder
 from showtell.errors import InputError, ModelError
 from showtell.memory import Memory
 
@@ -31,12 +33,14 @@ ENCODERS: dict[str, type[nn.Module]] = {
     "ImageEncoder": ImageEncoder,
     "SpectrogramEncoder": SpectrogramEncoder,
     "TextEncoder": TextEncoder,
+    "VideoEncoder": VideoEncoder,
 }
 DECODERS: dict[str, type[nn.Module]] = {
     "AttentionDecoder": AttentionDecoder,
     "CRFDecoder": CRFDecoder,
     "CTCDecoder": CTCDecoder,
     "Classifier": Classifier,
+    "Ensemble": Ensemble,
 }
 
 # What is read and what is answered make the task.
@@ -47,10 +51,11 @@ TASKS = {
     ("image", "text"): "image-to-text",
     ("text", "label"): "text-classification",
     ("text", "tags"): "token-classification",
+    ("video", "label"): "video-classification",
 }
 
 Encoder = TypeVar("Encoder", bound=ImageEncoder | SpectrogramEncoder | TextEncoder)
-Decoder = TypeVar("Decoder", bound=AttentionDecoder | CRFDecoder | CTCDecoder | Classifier)
+Decoder = TypeVar("Decoder", bound=AttentionDecoder | CRFDecoder | CTCDecoder | Classifier | Ensemble)
 Axes = dict[str, dict[int, str]]
 
 
@@ -181,7 +186,9 @@ class Graph(nn.Module, ABC):
 class Answer(Graph):
     """The graph of a decoder that answers at once: raw inputs in, labels' or tags' scores out."""
 
-    def __init__(self, encoder: ImageEncoder | SpectrogramEncoder | TextEncoder, decoder: CRFDecoder | Classifier):
+    def __init__(
+        self, encoder: ImageEncoder | SpectrogramEncoder | TextEncoder, decoder: CRFDecoder | Classifier | Ensemble
+    ):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
 

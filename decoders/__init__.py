@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from showtell.decoders.cells import GRUCell, LSTMCell, RNNCell
     from showtell.decoders.classifier import Classifier
     from showtell.decoders.crf import CRFDecoder
+    from showtell.decoders.ensemble import Ensemble
     from showtell.decoders.linear_chain import LinearChain, Posterior
     from showtell.decoders.recurrent import Recurrent
     from showtell.decoders.search import beam_search, sample
@@ -27,6 +28,7 @@ __all__ = [
     "CRFDecoder",
     "Classifier",
     "DotAttention",
+    "Ensemble",
     "GRUCell",
     "GeneralAttention",
     "Hypothesis",
@@ -51,6 +53,7 @@ __getattr__, __dir__ = attach(
         "CRFDecoder": "showtell.decoders.crf",
         "Classifier": "showtell.decoders.classifier",
         "DotAttention": "showtell.decoders.attention",
+        "Ensemble": "showtell.decoders.ensemble",
         "GRUCell": "showtell.decoders.cells",
         "GeneralAttention": "showtell.decoders.attention",
         "Hypothesis": "showtell.decoders.beams",

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from showtell.encoders.image import ImageEncoder
     from showtell.encoders.spectrogram import SpectrogramEncoder
     from showtell.encoders.text import TextEncoder
+    from showtell.encoders.video import VideoEncoder
 
-__all__ = ["ImageEncoder", "SpectrogramEncoder", "TextEncoder"]
+__all__ = ["ImageEncoder", "SpectrogramEncoder", "TextEncoder", "VideoEncoder"]
 
 __getattr__, __dir__ = attach(
     __name__,
@@ -19,5 +20,6 @@ __getattr__, __dir__ = attach(
         "ImageEncoder": "showtell.encoders.image",
         "SpectrogramEncoder": "showtell.encoders.spectrogram",
         "TextEncoder": "showtell.encoders.text",
+        "VideoEncoder": "showtell.encoders.video",
     },
 )

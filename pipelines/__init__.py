@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from showtell.pipelines.image_to_text import ImageToText
     from showtell.pipelines.text_classification import TextClassification
     from showtell.pipelines.token_classification import TokenClassification
+    from showtell.pipelines.video_classification import VideoClassification
 
 MODELS = Path(__file__).parent / "models"
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -48,6 +49,7 @@ TASKS = {
     "token-classification": Task(
         "showtell.pipelines.token_classification", "TokenClassification", "named-entities", reads_text=True
     ),
+    "video-classification": Task("showtell.pipelines.video_classification", "VideoClassification", "human-actions"),
 }
 ALIASES: dict[str, str] = {
     "asr": "automatic-speech-recognition",
@@ -106,6 +108,16 @@ def pipeline(
     device: Literal["cpu", "cuda"] = "cpu",
     threads: int | None = None,
 ) -> TokenClassification: ...
+@overload
+def pipeline(
+    task: Literal["video-classification"],
+    model: str | PathLike[str] | None = None,
+    *,
+    revision: str | None = None,
+    runtime: Literal["onnx", "torch"] = "onnx",
+    device: Literal["cpu", "cuda"] = "cpu",
+    threads: int | None = None,
+) -> VideoClassification: ...
 @overload
 def pipeline(
     task: str,

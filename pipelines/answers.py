@@ -64,6 +64,18 @@ class Entity(TypedDict):
     word_end: NotRequired[int]
 
 
+class VideoLabel(Label):
+    """One label of a video.
+
+    timestamp: from when to when, in seconds from the start, if the video was classified by windows.
+    attention: `(frames,)`, how much the model looked at each of the frames that it sampled evenly over that time; they
+        sum to one, the same for every label. Only if asked for.
+    """
+
+    timestamp: NotRequired[tuple[float, float]]
+    attention: NotRequired[np.ndarray]
+
+
 class Transcript(TypedDict):
     """What was said in a recording.
 

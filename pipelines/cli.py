@@ -38,12 +38,16 @@ HELP = {
     "top_p": "When drawing: among the fewest words that hold this much of the probability.",
     "seed": "When drawing: the same seed draws the same.",
     "return_attention": "Add what the model looked at (JSON lines only).",
+    "window_seconds": "Answer a long recording window by window, each so long. Default: the whole at once.",
+    "stride_seconds": "From one window's start to the next. Default: half a window.",
     "return_timestamps": "Add the times of words (`word`) or of characters (`char`).",
     "batch_size": "At most so many inputs go through the model together. Default: as their cost allows.",
 }
 INPUTS = "Files, or for a task of texts the texts themselves. `-` is standard input: one file, or one text a line."
 # Tasks whose answers a terminal shows in the texts themselves, and not in a table.
 PAINTED = {"token-classification": entities.paint}
+# What JSON leaves as it is, though some readers end a line there.
+LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
 # Above so many inputs a terminal shows a bar.
 LONG_WORK = 20
 
@@ -138,7 +142,7 @@ def show(
         if as_json:
             outcome = {"error": {"type": type(error).__name__, "message": str(error)}} if error else {"output": answer}
             line = json.dumps({"input": given, **outcome}, ensure_ascii=False, default=plain)
-            print(line.encode(errors="backslashreplace").decode(), flush=True)
+            print(line.translate(LINE_ENDS).encode(errors="backslashreplace").decode(), flush=True)
         elif paint:
             Console().print(Text(str(error), style="red") if error else paint(given, answer))
         elif error:

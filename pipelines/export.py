@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
 
 # What their caller must know of the model's parts.
-SETTINGS = ("image_size", "grid", "start", "end", "pad", "unknown", "characters", "longest_word", "labels", "scheme")
+SETTINGS = (
+    "image_size", "frames", "grid", "start", "end", "pad", "unknown", "characters", "longest_word", "labels", "scheme",
+)  # fmt: skip
 # How the tasks of texts begin.
 READ_A_TEXT = """\
 1. Split the text into words by the pre-tokenizer in `tokenizer.json`. Of a word of more than `longest_word` characters
@@ -55,6 +57,11 @@ HOW_TO_CALL = {
    are O, then for each of `labels` one with each of B, I, E and S before it (`scheme` BIOES), or B and I (BIO).
 5. The best tags have the highest sum of scores: find them by Viterbi's algorithm. `exp` of a sum is proportional to
    the probability of its tags: the forward-backward algorithm gives that of a tag or of a span.
+""",
+    "video-classification": """\
+1. Cut the clip's time into `frames` equal parts and take the frame that is shown in the middle of each.
+2. Squeeze each to a square of `image_size` pixels, RGB, 0 to 255, averaged over what a pixel covers; do not crop it.
+3. `answer` gives the log-probabilities of `labels`, and how much the model looked at each frame.
 """,
 }
 

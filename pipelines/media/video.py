@@ -27,23 +27,26 @@ from showtell.pipelines.media.video_file import ACCEPTED, VideoFile, open_video,
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
 
-class Window(NamedTuple):
-    """A part of a recording: its frames `(frames, size, size, 3)`, from when to when, in seconds."""
+class Clip(NamedTuple):
+    """A recording or a part of it: its frames `(frames, size, size, 3)`, uint8, and from when to when, in seconds.
+
+    Single pictures have no times, and theirs are zero.
+    """
 
     pixels: np.ndarray
     start: float
     end: float
 
 
-def read_video(source: Any, *, frames: int, size: int, limits: MediaLimits = DEFAULT_LIMITS) -> np.ndarray:
-    """So many frames of a clip, `(frames, size, size, 3)`, uint8.
+def read_video(source: Any, *, frames: int, size: int, limits: MediaLimits = DEFAULT_LIMITS) -> Clip:
+    """So many frames of a whole recording.
 
     source: a path, bytes or an open binary file; the path of a folder of pictures, which are its frames in the order
         of their names, numbers in them by value; an array `(time, height, width, channels)` as `read_image` takes its
         pictures; or a data set's row: `{"video": any of these}` or `{"bytes", "path"}`.
 
-    The clip is cut into so many parts of equal length, and the frame that is shown in the middle of each is taken: the
-    same one twice where the clip has fewer frames. It is squeezed, not cropped, to a square.
+    The recording is cut into so many parts of equal length, and the frame that is shown in the middle of each is taken:
+    the same one twice where it has fewer frames. It is squeezed, not cropped, to a square.
 
     Raises `MediaError` for a file or buffer that cannot be read as a video or exceeds the limits, and `InputError`,
     its base, for what is no video at all, such as an address: nothing is fetched.
@@ -57,11 +60,11 @@ def read_video(source: Any, *, frames: int, size: int, limits: MediaLimits = DEF
     squeezed = {
         place: squeeze(VideoFrame.from_image(read_image(pictures[place], limits=limits)), size) for place in set(places)
     }
-    return np.stack([squeezed[place] for place in places])
+    return Clip(np.stack([squeezed[place] for place in places]), 0.0, 0.0)
 
 
-def read_file(source: Any, *, frames: int, size: int, limits: MediaLimits) -> np.ndarray:
-    """The frames of a video file. Where its header turns out to be wrong, it is read again for as long as it is."""
+def read_file(source: Any, *, frames: int, size: int, limits: MediaLimits) -> Clip:
+    """So many frames of a video file. Where its header turns out to be wrong, it is read again for as long as it is."""
     with open_file(source, limits) as stream:
         with open_video(stream, describe(source), limits) as video:
             told = video.header_seconds()
@@ -73,7 +76,7 @@ def read_file(source: Any, *, frames: int, size: int, limits: MediaLimits) -> np
                 pixels = spread(video, seconds, frames, size)
     if not pixels:
         raise MediaError(f"{describe(source)}: there are no frames in it; {ACCEPTED}.")
-    return np.stack(pixels + pixels[-1:] * (frames - len(pixels)))
+    return Clip(np.stack(pixels + pixels[-1:] * (frames - len(pixels))), 0.0, seconds)
 
 
 def spread(video: VideoFile, seconds: float, frames: int, size: int) -> list[np.ndarray]:
@@ -90,7 +93,7 @@ def read_windows(
     window_seconds: float,
     stride_seconds: float,
     limits: MediaLimits = DEFAULT_LIMITS,
-) -> Iterator[Window]:
+) -> Iterator[Clip]:
     """A recording of any length as overlapping windows of so many frames each, in bounded memory.
 
     source: a file, as for `read_video`. stride_seconds: from one window's start to the next, to the nearest frame.
@@ -113,11 +116,11 @@ def read_windows(
             read += 1
             if read >= frames and (read - frames) % hop == 0:
                 emitted = read
-                yield Window(np.stack(held), (read - frames) * step, read * step)
+                yield Clip(np.stack(held), (read - frames) * step, min(read * step, video.end))
     if read < frames:
-        yield Window(read_file(source, frames=frames, size=size, limits=limits), 0.0, video.end)
+        yield read_file(source, frames=frames, size=size, limits=limits)
     elif emitted < read:
-        yield Window(np.stack(held), (read - frames) * step, read * step)
+        yield Clip(np.stack(held), (read - frames) * step, min(read * step, video.end))
 
 
 def find_pictures(source: Any) -> Sequence[Any] | None:

@@ -68,9 +68,8 @@ class VideoFile:
 
     def header_seconds(self) -> float | None:
         """How long the video is, by the container's header, which may say nothing or something wrong."""
-        if self.stream.duration is not None:
-            return self.stream.duration * self.unit
-        return None if self.container.duration is None else self.container.duration / av.time_base
+        seconds = (self.stream.duration or 0) * self.unit or (self.container.duration or 0) / av.time_base
+        return seconds if seconds > 0 else None
 
     def measured_seconds(self) -> float:
         """How long it is, by the packets to its end, which are read but not decoded."""
