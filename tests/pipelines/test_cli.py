@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from showtell import pipeline
 from showtell.pipelines import ALIASES, MODELS, TASKS, bundled_models, pipeline_class
 from showtell.pipelines.cli import HELP, NOT_ON_THE_COMMAND_LINE, app, show
 from showtell.pipelines.image_to_text import ImageToText
+from showtell.pipelines.media.text import printable
 
 CAT = Path(__file__).parents[1] / "media" / "cat.jpg"
 
@@ -64,6 +67,39 @@ def test_inputs_come_from_arguments_a_file_and_standard_input(tiny: Path, tmp_pa
     answers = rows(result)
     assert [answer["input"] for answer in answers] == [str(CAT), "-", str(CAT), str(CAT)]
     assert all(answer["output"] == answers[0]["output"] for answer in answers)
+
+
+def test_an_input_of_a_task_of_texts_is_the_text_itself(tiny_tagger: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "texts.txt"
+    listed.write_text("\ufeffAda\r\n\n-\nIn London\u2028.", encoding="utf-8")
+    given = b"Ada Lovelace\nin\tRome\n"
+    result = showtell("run", "ner", "a.jpg", "-", "--file", listed, "--model", tiny_tagger, input=given)
+    assert result.exit_code == 0
+    texts = ["a.jpg", "Ada Lovelace", "in\tRome", "Ada", "", "-", "In London\u2028."]
+    assert [row["input"] for row in rows(result)] == texts
+    ner = pipeline("ner", tiny_tagger)
+    for row in rows(result):
+        expected = ner(row["input"])
+        assert [one["word"] for one in row["output"]] == [one["word"] for one in expected]
+        assert [one["score"] for one in row["output"]] == pytest.approx([one["score"] for one in expected], abs=1e-4)
+
+
+def test_no_lines_have_no_answers(tiny_tagger: Path) -> None:
+    result = showtell("run", "ner", "-", "--model", tiny_tagger, input=b"")
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
+def test_text_that_no_encoding_can_write_comes_back_as_it_was(tiny_tagger: Path) -> None:
+    text = "Ada \udcff \ud800"
+    [row] = rows(showtell("run", "ner", text, "--model", tiny_tagger))
+    assert row["input"] == text
+    assert all(text[one["start"] : one["end"]] == one["word"] for one in row["output"])
+
+
+def test_standard_input_that_is_no_text_is_one_clean_message(tiny_tagger: Path) -> None:
+    result = showtell("run", "ner", "-", "--model", tiny_tagger, input=b"\xff")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("standard input: this is not text in UTF-8")
 
 
 def test_options_reach_the_pipeline(tiny: Path) -> None:
@@ -158,6 +194,20 @@ def test_a_terminal_gets_a_table_and_a_bar_keeps_out_of_a_file(tiny: Path, tmp_p
         bar = in_a_terminal([*command, *[str(CAT)] * 25], stdout=out)
     assert b"image-to-text" in bar
     assert len([json.loads(line) for line in answers.read_text().splitlines()]) == 25
+
+
+def test_a_terminal_shows_entities_in_colour_in_their_text(tiny_tagger: Path) -> None:
+    text = "Ada Lovelace lived in London\x1b[5m."
+    command = [sys.executable, "-m", "showtell", "run", "ner", "--model", str(tiny_tagger), text]
+    shown = in_a_terminal(command, env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "200"}).decode()
+    answer = pipeline("ner", tiny_tagger)(text)
+    assert answer
+    for entity in answer:
+        assert re.search(rf"\x1b\[1;4;3\dm{re.escape(printable(entity['word']))}\x1b", shown)
+        assert f" {entity['entity_group']} {entity['score']:.2f}" in shown
+    assert "\x1b[5m" not in shown
+    plain = re.sub(r"\x1b\[[\d;]*m| [A-Z]+ \d\.\d\d", "", shown)
+    assert plain == f"{printable(text)}\r\n"
 
 
 def in_a_terminal(command: list[str], **streams: Any) -> bytes:
