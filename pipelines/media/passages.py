@@ -50,6 +50,8 @@ def join_readings(readings: Sequence[Reading]) -> Reading:
 
     That is the geometric mean of their probabilities, made to sum to one again. Their words share the attention alike.
     """
+    if len(readings) == 1:
+        return readings[0]
     lengths = [len(reading.attention) for reading in readings]
     mean = np.average([reading.log_probs for reading in readings], axis=0, weights=lengths)
     attention = np.concatenate([reading.attention * len(reading.attention) for reading in readings])
