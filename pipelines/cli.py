@@ -73,10 +73,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-run_app = typer.Typer(help="Answer inputs: a table in a terminal, JSON lines in a pipe.", no_args_is_help=True)
-app.add_typer(run_app, name="run")
-batch_app = typer.Typer(help="Answer every record of a manifest, in a job that can be killed.", no_args_is_help=True)
-app.add_typer(batch_app, name="batch")
 
 
 def run_task(
@@ -183,12 +179,31 @@ def command_of(task: str, answer: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-for task in TASKS:
-    run_app.command(task, help=inspect.getdoc(pipeline_class(task)))(command_of(task, run_task))
-    batch_app.command(task, help=inspect.getdoc(batch_task))(command_of(task, batch_task))
-for alias, task in ALIASES.items():
-    run_app.command(alias, help=f"The same as {task}.")(command_of(task, run_task))
-    batch_app.command(alias, help=f"The same as {task}.")(command_of(task, batch_task))
+def tasks_by(answer: Callable[..., None]) -> type[TyperGroup]:
+    """The commands of all tasks. Each is made when it is called, so that no other task's pipeline is imported."""
+
+    class Tasks(TyperGroup):
+        def list_commands(self, ctx: Any) -> list[str]:
+            return [*TASKS, *ALIASES]
+
+        def get_command(self, ctx: Any, cmd_name: str) -> Any:
+            task = ALIASES.get(cmd_name, cmd_name)
+            if task not in TASKS:
+                return None
+            what = inspect.getdoc(pipeline_class(task) if answer is run_task else answer)
+            one = typer.Typer(add_completion=False)
+            one.command(cmd_name, help=f"The same as {task}." if cmd_name in ALIASES else what)(
+                command_of(task, answer)
+            )
+            return typer.main.get_command(one)
+
+    return Tasks
+
+
+run_help = "Answer inputs: a table in a terminal, JSON lines in a pipe."
+batch_help = "Answer every record of a manifest, in a job that can be killed."
+app.add_typer(typer.Typer(cls=tasks_by(run_task), help=run_help, no_args_is_help=True), name="run")
+app.add_typer(typer.Typer(cls=tasks_by(batch_task), help=batch_help, no_args_is_help=True), name="batch")
 
 
 @app.command()
