@@ -27,6 +27,7 @@ import numpy as np
 import torch
 import typer
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
 from showtell.composition import compose
@@ -137,6 +138,7 @@ def main(
         replace(settings, epochs=epochs, watch="mean"),
         runs / "2-sentiment",
     )
+    calibrate(model, dev)
     model.save(output, terms=terms)
 
 
@@ -183,6 +185,27 @@ def score_sentiment(model: SentimentModel, dev: Mapping[str, Texts]) -> dict[str
         if not polar.all():
             figures[f"{name}_macro_f1"] = scores["macro_f1"]
     return figures | {"mean": float(np.mean([*figures.values()]))}
+
+
+def calibrate(model: SentimentModel, dev: Mapping[str, Texts]) -> None:
+    """Scale and shift the logits so that dev's labels are likeliest, each data set counting as much as another.
+
+    Guo and others (2017) scale; a shift more undoes that phrases are neutral more often than texts are.
+    """
+    found = [(torch.from_numpy(read_all(model, texts)).clamp_min(1e-9).log(), texts.targets) for texts in dev.values()]
+    scale, shift = torch.ones((), requires_grad=True), torch.zeros(len(LABELS), requires_grad=True)
+    optimizer = torch.optim.LBFGS([scale, shift], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        value = sum((cross_entropy(scale * logits + shift, targets) for logits, targets in found), torch.zeros(()))
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    with torch.no_grad():
+        model.decoder.output.weight *= scale
+        model.decoder.output.bias.mul_(scale).add_(shift)
 
 
 @torch.inference_mode()

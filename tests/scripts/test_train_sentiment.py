@@ -8,20 +8,22 @@ import numpy as np
 import pytest
 import torch
 
-from showtell.composition import load
+from showtell.composition import compose, load
+from showtell.decoders.classifier import Classifier
+from showtell.encoders.text import TextEncoder
 from showtell.errors import InputError
 from showtell.pipelines.media.text import word_splitter
-from showtell.pipelines.media.vocabulary import TextFeatures
-from showtell.scripts.datasets.sentiment_tensors import Texts, label_targets, read_part, split_texts
-from showtell.scripts.train_sentiment import main, score_sentiment
+from showtell.pipelines.media.vocabulary import TextFeatures, word_tokenizer
+from showtell.scripts.datasets.sentiment_tensors import LABELS, Texts, label_targets, read_part, split_texts
+from showtell.scripts.train_sentiment import calibrate, main, read_all, score_sentiment
 
 OPTIONS: dict[str, Any] = {
     "language_epochs": 1,
-    "epochs": 12,
-    "batch_size": 4,
+    "epochs": 14,
+    "batch_size": 8,
     "hidden_size": 8,
     "dropout": 0.1,
-    "learning_rate": 0.02,
+    "learning_rate": 0.03,
 }
 VERDICTS = {"negative": ["bad", "dull"], "neutral": ["long", "blue"], "positive": ["good", "fine"]}
 
@@ -85,3 +87,28 @@ def test_a_folder_without_dev_is_an_input_error(folder: Path) -> None:
     (folder / "books" / "dev.jsonl").unlink()
     with pytest.raises(InputError, match="no 'dev' in it"):
         train(folder)
+
+
+def test_calibration_makes_each_label_as_likely_as_it_is(folder: Path) -> None:
+    torch.manual_seed(0)
+    tokenizer = word_tokenizer(["film", "good", "bad"])
+    features = TextFeatures(tokenizer, characters="abdfgilmo")
+    encoder = TextEncoder(**features.config, word_size=8)
+    decoder = Classifier(memory_width=encoder.width, labels=LABELS, hidden_size=8)
+    model = compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer).eval()
+    decoder.output.weight.data *= 5
+    words, right = [["good", "film"], ["bad", "film"], ["film"]] * 20, torch.randint(3, (60,))
+    dev = {
+        "some": Texts(words, torch.eye(3)[right], features),
+        "more": Texts(words[:4], torch.eye(3)[[2, 0, 2, 2]], features),
+    }
+
+    def losses() -> float:
+        found = [(torch.from_numpy(read_all(model, texts)), texts.targets) for texts in dev.values()]
+        return sum(-(targets * given.log()).sum(dim=1).mean().item() for given, targets in found)
+
+    before = losses()
+    calibrate(model, dev)
+    assert losses() < before
+    likely = sum(read_all(model, texts).mean(axis=0) for texts in dev.values())
+    np.testing.assert_allclose(likely, sum(texts.targets.numpy().mean(axis=0) for texts in dev.values()), atol=1e-3)
