@@ -3,6 +3,7 @@
     python -m showtell.scripts.benchmark image-to-text
     python -m showtell.scripts.benchmark text-classification
     python -m showtell.scripts.benchmark token-classification
+    python -m showtell.scripts.benchmark jobs
 
 Run it on a machine that does nothing else.
 """
@@ -26,6 +27,7 @@ from transformers import (
 from showtell.pipelines import pipeline
 from showtell.scripts.baselines import TextTransformer, VitGpt2
 from showtell.scripts.image_speed import benchmark_photographs, find_photographs, write_photographs
+from showtell.scripts.job_speed import benchmark_jobs
 from showtell.scripts.stories import stories
 from showtell.scripts.text_speed import benchmark_texts, read_texts
 
@@ -95,6 +97,23 @@ def token_classification(
     baseline = transformer and TextTransformer("BERT-base", transformer)
     pipe = pipeline("token-classification", model)
     benchmark_texts(pipe, given, baseline, model=model, rounds=rounds, seconds=seconds)
+
+
+@app.command()
+def jobs(
+    photographs: Annotated[
+        Path | None, typer.Argument(help="A folder of JPEG files; default: the bundled samples at 500 x 375.")
+    ] = None,
+    *,
+    model: Model = None,
+    rounds: Rounds = 3,
+    records: Annotated[int, typer.Option(help="Photographs of a job.")] = 2000,
+    skip_ray: Annotated[bool, typer.Option(help="Without a Ray cluster.")] = False,
+) -> None:
+    """Batch jobs: their own overhead, two workers against one, and Ray's start-up; as docs/scaling.md holds it."""
+    with TemporaryDirectory() as folder:
+        files = find_photographs(photographs) if photographs else write_photographs(Path(folder))
+        benchmark_jobs(files, model, records=records, rounds=rounds, with_ray=not skip_ray, folder=Path(folder))
 
 
 if __name__ == "__main__":
