@@ -18,7 +18,16 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from showtell.errors import InputError, ShowtellError
-from showtell.pipelines import ALIASES, MODELS, TASKS, bundled_models, find_model, pipeline, pipeline_class
+from showtell.pipelines import (
+    ALIASES,
+    MODELS,
+    TASKS,
+    bundled_models,
+    default_model,
+    find_model,
+    pipeline,
+    pipeline_class,
+)
 from showtell.pipelines.jobs.command import batch_task
 from showtell.pipelines.media.text import printable
 from showtell.pipelines.report import entities
@@ -223,7 +232,7 @@ def models(
     """List the bundled models: their task, size, terms and folder."""
     if path is not None:
         task = ALIASES.get(path, path)
-        name = TASKS[task].default_model if task in TASKS else path
+        name = default_model(task) if task in TASKS else path
         if name not in bundled_models():
             raise InputError(f"{path}: no such task or bundled model; one of {', '.join(TASKS)} would do.")
         print(MODELS / name)
