@@ -22,7 +22,8 @@ from showtell.composition import Model, compose
 from showtell.decoders.classifier import Classifier
 from showtell.encoders.spectrogram import SpectrogramEncoder
 from showtell.scripts.datasets.batches import ByLength
-from showtell.scripts.datasets.labelled_sounds import Sounds, read_labelled_sounds
+from showtell.scripts.datasets.sound_tensors import Sounds
+from showtell.scripts.datasets.sounds import read_labelled_sounds
 from showtell.scripts.training import Settings, fit
 
 AudioClassifier = Model[SpectrogramEncoder, Classifier]

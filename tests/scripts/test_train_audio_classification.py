@@ -8,7 +8,8 @@ import soundfile
 
 from showtell import pipeline
 from showtell.composition import load
-from showtell.scripts.datasets.labelled_sounds import Sounds, read_labelled_sounds
+from showtell.scripts.datasets.sound_tensors import Sounds
+from showtell.scripts.datasets.sounds import read_labelled_sounds
 from showtell.scripts.train_audio_classification import main, score_classifier
 
 RATE = 8_000

@@ -1,57 +1,25 @@
-"""Recordings with labels: folders with a `metadata.jsonl`, and their recordings as tensors, changed anew each time."""
+"""Recordings with labels as tensors, changed at random anew each time that they are heard."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from showtell.errors import InputError
 from showtell.pipelines.media.audio import SAMPLE_RATE, read_audio
 from showtell.pipelines.media.log_mel import SILENCE, log_mel, pad_frames
-from showtell.scripts.datasets.lines import read_json_lines
 from showtell.scripts.datasets.sound_changes import changed
+from showtell.scripts.datasets.sounds import LabelledSound
 from showtell.scripts.datasets.speech_tensors import blot
-
-_EXAMPLE = '{"file_name": "one.flac", "label": "seven"}'
 
 # Silence before and after a recording, each up to so long.
 MOST_SILENCE_SECONDS = 0.3
 # A throat longer or shorter by up to so much (Jaitly and Hinton 2013), and speech faster or slower at the same pitch.
 THROAT_SHARE = 0.15
 TEMPO_SHARE = 0.25
-
-
-class LabelledSound(NamedTuple):
-    """A recording and what it is."""
-
-    file: Path
-    label: str
-
-
-def read_labelled_sounds(folder: str | Path) -> list[LabelledSound]:
-    """Read a folder's `metadata.jsonl`: a JSON object a line with `file_name` and `label`.
-
-    Raises `InputError`, naming the line, for what is missing or broken.
-    """
-    metadata = Path(folder) / "metadata.jsonl"
-    found = []
-    for where, record in read_json_lines(metadata):
-        name, label = record.get("file_name"), record.get("label")
-        if not (isinstance(name, str) and name and isinstance(label, str) and label):
-            raise InputError(f"{where}: no recording with its label; a line such as {_EXAMPLE} would do.")
-        file = Path(folder) / name
-        if not file.is_file():
-            raise InputError(f"{where}: there is no file {file}; a recording beside {metadata.name} would do.")
-        found.append(LabelledSound(file, label))
-    if not found:
-        raise InputError(f"{metadata}: it is empty; at least one recording with its label is needed.")
-    return found
 
 
 class Sounds(Dataset):
