@@ -1,5 +1,6 @@
 """Score a task's answers on a data set, through the public pipeline; the figures are printed as JSON.
 
+python -m showtell.scripts.evaluate audio-classification DATA
 python -m showtell.scripts.evaluate image-to-text DATA
 python -m showtell.scripts.evaluate text-classification DATA --among negative --among positive
 python -m showtell.scripts.evaluate token-classification DATA
@@ -20,7 +21,8 @@ import typer
 
 from showtell.decoders.tags import Span, find_spans
 from showtell.pipelines import pipeline
-from showtell.pipelines.answers import Caption
+from showtell.pipelines.answers import Caption, Label
+from showtell.pipelines.audio_classification import AudioClassification
 from showtell.pipelines.image_to_text import ImageToText
 from showtell.pipelines.media.text import join_words
 from showtell.pipelines.text_classification import TextClassification
@@ -29,6 +31,7 @@ from showtell.scripts.classification_metrics import restrict, score_labels
 from showtell.scripts.datasets.captions import CaptionedPhotograph, caption_words, read_captions
 from showtell.scripts.datasets.conll import read_conll, read_marked_texts
 from showtell.scripts.datasets.sentiment import DEGREES, LabelledText, read_labelled
+from showtell.scripts.datasets.sounds import LabelledSound, read_labelled_sounds
 from showtell.scripts.entity_metrics import score_entities
 from showtell.scripts.metrics import CiderD, score_captions
 
@@ -38,6 +41,18 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 @app.callback()
 def task() -> None:
     """Each task is a command of its own."""
+
+
+@app.command()
+def audio_classification(
+    data: Annotated[Path, typer.Argument(help="Recordings with a metadata.jsonl that tells their labels.")],
+    *,
+    model: Annotated[str | None, typer.Option(help="A bundled model, a folder, or owner/name.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only so many recordings, the first ones.")] = None,
+) -> None:
+    """Accuracy, F1, confusion and calibration of each recording's likeliest label, and recordings a second."""
+    sounds = read_labelled_sounds(data)[:limit]
+    print(json.dumps(rounded(evaluate_sounds(pipeline("audio-classification", model), sounds)), indent=2))
 
 
 @app.command()
@@ -137,13 +152,31 @@ def evaluate_labels(
     start = perf_counter()
     answers = classify([text for text, _ in chosen], top_k=None, progress=sys.stderr.isatty())
     seconds = perf_counter() - start
-    scores = [{one["label"]: one["score"] for one in answer} for answer in answers]
-    probabilities = np.array([[score[label] for label in classify.labels] for score in scores])
+    probabilities = as_probabilities(answers, classify.labels)
     return {
         **score_labels(restrict(probabilities, classify.labels, labels), [label for _, label in chosen], labels),
         "texts": len(chosen),
         "texts_per_second": len(chosen) / seconds,
     }
+
+
+def evaluate_sounds(classify: AudioClassification, sounds: Sequence[LabelledSound]) -> dict[str, Any]:
+    """The figures of `score_labels` for recordings."""
+    start = perf_counter()
+    answers = classify([sound.file for sound in sounds], top_k=None, progress=sys.stderr.isatty())
+    seconds = perf_counter() - start
+    probabilities = as_probabilities(answers, classify.labels)
+    return {
+        **score_labels(probabilities, [sound.label for sound in sounds], classify.labels),
+        "recordings": len(sounds),
+        "recordings_per_second": len(sounds) / seconds,
+    }
+
+
+def as_probabilities(answers: Sequence[Sequence[Label]], labels: Sequence[str]) -> np.ndarray:
+    """The scores of all labels of each answer, `(answers, labels)`."""
+    scores = [{one["label"]: one["score"] for one in answer} for answer in answers]
+    return np.array([[score[label] for label in labels] for score in scores])
 
 
 def evaluate_entities(

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from typer.testing import CliRunner
 
 from showtell import pipeline
 from showtell.composition import load
+from showtell.scripts import evaluate
 from showtell.scripts.datasets.sound_tensors import Sounds
 from showtell.scripts.datasets.sounds import read_labelled_sounds
 from showtell.scripts.train_audio_classification import main, score_classifier
@@ -60,5 +62,9 @@ def test_a_classifier_learns_from_several_folders_and_is_saved(tmp_path: Path) -
 
     answers = pipeline("audio-classification", tmp_path / "model")([sound.file for sound in dev])
     assert [answer[0]["label"] for answer in answers] == [sound.label for sound in dev]
+
+    command = ["audio-classification", str(folders[1] / "dev"), "--model", str(tmp_path / "model")]
+    told = json.loads(CliRunner().invoke(evaluate.app, command, catch_exceptions=False).stdout)
+    assert (told["accuracy"], told["macro_f1"], told["recordings"]) == (1, 1, 8)
     log_scores = np.log([answer[0]["score"] for answer in answers])
     np.testing.assert_allclose(log_scores.mean(), figures["log_likelihood"], atol=1e-3)
