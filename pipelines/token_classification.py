@@ -21,7 +21,6 @@ from showtell.pipelines.runtime import Runtime
 # Words that go through the model together, padding counted. More are no faster, and take memory.
 BATCH_WORDS = 1024
 
-
 # A text that was read: as it is, or the words that its caller split it into.
 Text = str | list[str]
 
