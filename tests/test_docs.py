@@ -19,7 +19,7 @@ import showtell
 from showtell.scripts.datasets.captions import read_captions
 
 ROOT = Path(showtell.__file__).parent
-PAGES = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/benchmarks.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/benchmarks.md", "docs/scaling.md"]
 PAGES += [str(card.relative_to(ROOT)) for card in sorted(ROOT.glob("pipelines/models/*/README.md"))]
 
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
