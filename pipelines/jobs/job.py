@@ -89,8 +89,10 @@ def run_batch(
         "shard_size": plan.shard_size,
         "format": format,
     }
+    # Other machines have bundled models, and those from the Hub, in other places.
+    is_elsewhere = engine == "ray" and (model is None or not Path(model).exists())
     work = Work(
-        open_pipeline=partial(pipeline, name, folder, threads=pool.size()[1]),
+        open_pipeline=partial(pipeline, name, model if is_elsewhere else folder, threads=pool.size()[1]),
         options={**chosen, "batch_size": batch_size},
         locate=manifest.locate,
         part_format=format,

@@ -26,6 +26,8 @@ from showtell.pipelines.media.source import describe
 
 # So often workers are looked at.
 POLL_SECONDS = 0.25
+# A pipeline is open by then, or never.
+OPENING_SECONDS = 300.0
 # So many workers may end over a shard without any record to blame.
 MAX_BLAMELESS = 3
 
@@ -104,7 +106,7 @@ class WorkerProcess:
         """How many seconds there was no sign of life, without those in which this process was stopped itself."""
         now, beat = monotonic(), int(self.vitals[worker.BEATS])
         waited = min(now - self.looked_at, 4 * POLL_SECONDS)
-        self.silent_seconds = self.silent_seconds + waited if self.is_ready and beat == self.beat else 0.0
+        self.silent_seconds = self.silent_seconds + waited if beat == self.beat else 0.0
         self.looked_at, self.beat = now, beat
         return self.silent_seconds
 
@@ -165,7 +167,8 @@ class LocalEngine:
                     case None:
                         self.replace(one, hangs=False)
             for one in self.workers:
-                if one.task is not None and one.silence() > self.time_limit:
+                limit = self.time_limit if one.is_ready else max(self.time_limit, OPENING_SECONDS)
+                if one.task is not None and one.silence() > limit:
                     self.replace(one, hangs=True)
             vitals = [one.vitals.tolist() for one in self.workers if one.task is not None]
             self.watch(sum(each[worker.ANSWERED] for each in vitals), sum(each[worker.ERRORS] for each in vitals))
@@ -186,7 +189,8 @@ class LocalEngine:
         """Start another worker in place of one that hangs or has ended, with what is left of its task."""
         code, task = ended.end(), ended.task
         if not ended.is_ready:
-            raise JobError(f"a worker ended before it was ready (exit code {code}); its reason is on standard error.")
+            what = f"was not ready within {OPENING_SECONDS:g} s" if hangs else f"ended as it started (exit code {code})"
+            raise JobError(f"a worker {what}; what it has to say is on standard error.")
         assert task is not None
         error = ChildProcessError(f"it ended the worker that answered it (exit code {code})")
         if hangs:

@@ -21,6 +21,9 @@ from showtell.pipelines.jobs.summary import Tally
 
 Format = Literal["jsonl", "parquet"]
 
+# What some readers take for the end of a line, and how JSON may write it.
+LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
+
 
 class Spool:
     """The rows of a part in the making, in the order of its records."""
@@ -49,10 +52,10 @@ class Spool:
             "error": error and {"type": type(error).__name__, "message": str(error)},
         }
         plain = as_lists if self.part_format == "jsonl" else as_tensors
-        line = json.dumps(row, ensure_ascii=False, default=plain) + "\n"
+        line = json.dumps(row, ensure_ascii=False, default=plain).translate(LINE_ENDS)
         with writing(self.path):
             # Names of files need not be UTF-8. What is not becomes an escape of JSON's and is read as it was.
-            self.file.write(line.encode("utf-8", "backslashreplace"))
+            self.file.write(line.encode("utf-8", "backslashreplace") + b"\n")
             self.file.flush()
         self.tally.count(error and type(error).__name__)
 

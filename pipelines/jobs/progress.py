@@ -24,7 +24,7 @@ class JobProgress:
         """before: what earlier runs came to. bar: draw one, if standard error is a terminal."""
         self.total, self.before = total, before.records
         self.answered, self.errors = before.records, before.errors.total()
-        self.started = self.logged = monotonic()
+        self.started, self.logged = monotonic(), -LOG_SECONDS
         self.bar = self.draw() if bar and sys.stderr.isatty() else None
 
     def draw(self) -> Progress:
@@ -52,8 +52,8 @@ class JobProgress:
             self.bar.update(self.task, completed=answered, description=told)
         elif now - self.logged >= LOG_SECONDS:
             self.logged = now
-            left = f"{(self.total - answered) / rate:,.0f} s left" if rate else "nothing yet"
-            LOG.info("%s of %s records, %s, %s", f"{answered:,}", f"{self.total:,}", told, left)
+            left = f", {(self.total - answered) / rate:,.0f} s left" if rate else ""
+            LOG.info("%s of %s records, %s%s", f"{answered:,}", f"{self.total:,}", told, left)
 
     def __enter__(self) -> Self:
         if self.bar is not None:

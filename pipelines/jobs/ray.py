@@ -51,7 +51,9 @@ class RayEngine:
         self.time_limit, self.folder, self.watch = time_limit, folder, watch
         self.is_ours = not ray.is_initialized()
         if self.is_ours:
-            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing here talks to the network
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
+            os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+            logging.getLogger("ray.data").setLevel(logging.ERROR)
             try:
                 ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
             except Exception as error:

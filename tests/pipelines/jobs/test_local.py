@@ -111,7 +111,7 @@ def test_an_option_that_cannot_be_used_ends_the_job_with_its_own_error(
 def test_a_worker_that_cannot_start_ends_the_job(echo: ModuleType, tmp_path: Path, shard_of: MakeShard) -> None:
     with pytest.raises(JobError, match="MemoryError: there is no room for the model"):
         answer_one(echo.break_down, tmp_path, shard_of("a"))
-    with pytest.raises(JobError, match=r"before it was ready \(exit code 7\)"):
+    with pytest.raises(JobError, match=r"ended as it started \(exit code 7\)"):
         answer_one(echo.die, tmp_path, shard_of("a"))
 
 

@@ -40,6 +40,7 @@ def test_json_lines_hold_answers_and_errors(tmp_path: Path) -> None:
         "output": None,
         "error": {"type": "MediaError", "message": "b.jpg: broken."},
     }
+    assert len(part.read_text(encoding="utf-8").splitlines()) == 2
     assert (spool.tally.records, spool.tally.errors) == (2, {"MediaError": 1})
 
 
