@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Protocol, Self, get_args
 
 from showtell.errors import InputError, MissingExtraError
@@ -26,7 +25,7 @@ class Engine(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None): ...
+    def __exit__(self, *_: object) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,6 @@ from showtell.pipelines.jobs.storage import is_address
 from showtell.pipelines.jobs.summary import Summary, Tally
 from showtell.pipelines.jobs.worker import Work
 
-# These read texts; what others read is files.
-TEXT_TASKS = ("text-classification", "token-classification")
 # Options of a pipeline's call that a job has a word of its own for.
 NOT_AMONG_OPTIONS = ("batch_size", "on_error", "progress")
 
@@ -78,7 +76,7 @@ def run_batch(
     chosen = chosen_options(name, options or {})
     folder = find_model(default_model(name) if model is None else model).resolve()
     Bundle.open(folder, task=name)
-    manifest = Manifest(os.fspath(source), reads_text=name in TEXT_TASKS, output=Path(output))
+    manifest = Manifest(os.fspath(source), reads_text=TASKS[name].reads_text, output=Path(output))
     plan = Plan(manifest, shard_size)
     job = {
         "task": name,

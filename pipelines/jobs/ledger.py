@@ -59,12 +59,12 @@ class Ledger:
         accepted = "a new or an empty folder would do"
         try:
             found = {path.name for path in self.folder.iterdir()} if self.folder.exists() else set()
-            job = json.loads((self.folder / JOB).read_text(encoding="utf-8")) if JOB in found else None
+            job = json.loads((self.folder / JOB).read_text(encoding="utf-8")) if JOB in found else {}
         except (OSError, ValueError) as error:
             raise JobError(f"{self.folder}: this cannot be read as a job's folder ({error}); {accepted}.") from error
-        if job is None and (strange := sorted(found - {LOCK})):
+        if not job and (strange := sorted(found - {LOCK})):
             raise JobError(f"{self.folder}: there are other files here, such as {strange[0]}; {accepted}.")
-        for key in self.job if job is not None else ():
+        for key in self.job if job else ():
             if job.get(key) != self.job[key]:
                 raise JobError(
                     f"{self.folder}: this is the output of another job ({key}: {job.get(key)!r} then, "

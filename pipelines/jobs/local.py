@@ -88,12 +88,16 @@ class WorkerProcess:
         self.beat, self.looked_at, self.silent_seconds = 0, monotonic(), 0.0
 
     def give(self, task: Task) -> None:
-        """Have a task done; it is sent when the worker is ready to take it in."""
+        """Have a task done."""
         self.task, self.silent_seconds = task, 0.0
         self.vitals[:] = 0
-        if self.is_ready:
+        self.send()
+
+    def send(self) -> None:
+        """Send the task, if the worker is ready to take it in: one that still starts would keep us waiting."""
+        if self.is_ready and self.task is not None:
             with suppress(BrokenPipeError):  # that it has ended is seen when it is listened to
-                self.link.send(Assignment(task.shard, task.spool, task.alone))
+                self.link.send(Assignment(self.task.shard, self.task.spool, self.task.alone))
 
     def receive(self) -> Any:
         """What the worker tells; None if it has ended."""
@@ -147,31 +151,38 @@ class LocalEngine:
         waiting = iter(shards)
         while True:
             self.assign(waiting)
-            busy = {one.link: one for one in self.workers if one.task is not None}
+            busy = [one for one in self.workers if one.task is not None]
             if not busy:
                 return
-            for link in connection.wait(list(busy), POLL_SECONDS):
-                one = busy[link]
-                match one.receive():
-                    case Ready():
-                        one.is_ready = True
-                        one.give(one.task)
-                    case Finished() as finished:
-                        one.task = None
-                        self.assign(waiting)
-                        yield finished
-                    case Failed(error, trace):
-                        if trace:
-                            error.add_note(trace)
-                        raise error
-                    case None:
-                        self.replace(one, hangs=False)
+            told = connection.wait([one.link for one in busy], POLL_SECONDS)
+            for one in busy:
+                if one.link in told and (finished := self.hear(one)):
+                    self.assign(waiting)
+                    yield finished
             for one in self.workers:
                 limit = self.time_limit if one.is_ready else max(self.time_limit, OPENING_SECONDS)
                 if one.task is not None and one.silence() > limit:
                     self.replace(one, hangs=True)
             vitals = [one.vitals.tolist() for one in self.workers if one.task is not None]
             self.watch(sum(each[worker.ANSWERED] for each in vitals), sum(each[worker.ERRORS] for each in vitals))
+
+    def hear(self, one: WorkerProcess) -> Finished | None:
+        """Do what a worker's message asks for, and return the shard if one is finished."""
+        message = one.receive()
+        match message:
+            case Ready():
+                one.is_ready = True
+                one.send()
+            case Finished():
+                one.task = None
+                return message
+            case Failed(error, trace):
+                if trace:
+                    error.add_note(trace)
+                raise error
+            case None:
+                self.replace(one, hangs=False)
+        return None
 
     def assign(self, waiting: Iterator[Shard]) -> None:
         """Give every worker without a task the next; start workers while there are fewer than there may be."""

@@ -34,7 +34,7 @@ class Meter:
             yield
         finally:
             with self.adding:
-                self.tally.stage_seconds[name] += perf_counter() - start
+                self.tally.spend(name, perf_counter() - start)
             self.beat()
 
     def metered_read(self, source: Any) -> Any:

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import pyarrow
 import ray
+import ray.exceptions
 from ray.data import ActorPoolStrategy, DataContext, Datasource, ReadTask, read_datasource
 from ray.data.block import BlockMetadata
 

@@ -22,7 +22,7 @@ class Tally:
     media_seconds: float = 0.0
     cost: float = 0.0
     padded_cost: float = 0.0
-    stage_seconds: Counter[str] = field(default_factory=Counter)
+    stage_seconds: dict[str, float] = field(default_factory=dict)
 
     def count(self, error: str | None) -> None:
         """One more record has its answer, or an error of this type."""
@@ -30,15 +30,22 @@ class Tally:
         if error is not None:
             self.errors[error] += 1
 
+    def spend(self, stage: str, seconds: float) -> None:
+        """A stage has taken so long."""
+        self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + seconds
+
     def __add__(self, other: Self) -> Self:
-        return type(self)(
+        both = type(self)(
             self.records + other.records,
             self.errors + other.errors,
             self.media_seconds + other.media_seconds,
             self.cost + other.cost,
             self.padded_cost + other.padded_cost,
-            self.stage_seconds + other.stage_seconds,
+            {**self.stage_seconds},
         )
+        for stage, seconds in other.stage_seconds.items():
+            both.spend(stage, seconds)
+        return both
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` reads."""
@@ -47,8 +54,7 @@ class Tally:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """A tally that was written down."""
-        counters = {name: Counter(values[name]) for name in ("errors", "stage_seconds")}
-        return cls(**{**values, **counters})
+        return cls(**{**values, "errors": Counter(values["errors"])})
 
 
 class Summary(TypedDict):

@@ -88,7 +88,7 @@ class Worker:
         self.work, self.vitals = work, vitals
         self.pipe = work.open_pipeline()
         self.meter = Meter(self.pipe, self.beat)
-        self.meter.tally.stage_seconds["open"] += perf_counter() - start
+        self.meter.tally.spend("open", perf_counter() - start)
         self.has_answered = False
 
     def beat(self) -> None:

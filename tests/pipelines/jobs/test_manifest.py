@@ -102,7 +102,7 @@ def test_words_are_an_input_where_text_is(tmp_path: Path) -> None:
     lines = write(tmp_path, "list.jsonl", '{"input": ["Ada", "Lovelace"]}')
     assert [record.input for record in manifest(lines, reads_text=True)] == [["Ada", "Lovelace"]]
     with pytest.raises(JobError, match="a path would do"):
-        [*manifest(lines)]
+        list(manifest(lines))
 
 
 @pytest.mark.parametrize(
@@ -125,14 +125,14 @@ def test_words_are_an_input_where_text_is(tmp_path: Path) -> None:
 )
 def test_a_manifest_that_is_wrong_says_where(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
     with pytest.raises(JobError, match=message):
-        [*manifest(write(tmp_path, name, content))]
+        list(manifest(write(tmp_path, name, content)))
 
 
 def test_a_table_that_is_wrong_says_where(tmp_path: Path) -> None:
     with pytest.raises(JobError, match=r"the columns are \['text'\]"):
-        [*manifest(write_table(tmp_path, text=["a"]))]
+        list(manifest(write_table(tmp_path, text=["a"])))
     with pytest.raises(JobError, match="row 2: 'input' is None"):
-        [*manifest(write_table(tmp_path, input=["a", None]))]
+        list(manifest(write_table(tmp_path, input=["a", None])))
 
 
 def test_what_is_no_manifest_is_refused(tmp_path: Path) -> None:
