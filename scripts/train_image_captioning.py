@@ -27,7 +27,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from showtell.composition import Step, compose
+from showtell.composition import Step, compose, load
 from showtell.decoders.attention_decoder import AttentionDecoder
 from showtell.decoders.search import beam_search
 from showtell.encoders.image import ImageEncoder
@@ -60,6 +60,9 @@ def main(
     attention: Annotated[str, typer.Option(help="additive, dot or general.")] = "general",
     cell: Annotated[str, typer.Option(help="rnn, lstm or gru.")] = "lstm",
     terms: Annotated[str, typer.Option(help="For what the model may be used: that is for your data to say.")] = "",
+    start: Annotated[
+        Path | None, typer.Option(help="A saved captioner to go on from; a stage of 0 epochs is left out.")
+    ] = None,
     decoder_epochs: int = 6,
     fine_tune_epochs: int = 6,
     reward_epochs: int = 3,
@@ -80,11 +83,15 @@ def main(
     torch.manual_seed(seed)
 
     # Model. The first stages of the CNN stay as they are, so what they see is computed once.
-    encoder = ImageEncoder(backbone).to(memory_format=torch.channels_last)
-    decoder = AttentionDecoder(
-        memory_width=encoder.width, vocabulary_size=tokenizer.get_vocab_size(), attention=attention, cell=cell
-    )
-    model = compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer)
+    if start is None:
+        encoder = ImageEncoder(backbone)
+        decoder = AttentionDecoder(
+            memory_width=encoder.width, vocabulary_size=tokenizer.get_vocab_size(), attention=attention, cell=cell
+        )
+    else:
+        before = load(start)
+        encoder, decoder = before.encoder, before.decoder
+    model = compose(encoder=encoder.to(memory_format=torch.channels_last), decoder=decoder, tokenizer=tokenizer)
     first, last = halves(encoder)
     maps = kept(runs / "maps.npy", lambda: see(encoder, first, read_pixels(train, encoder.image_size), VIEWS))
     dev_maps = kept(runs / "dev-maps.npy", lambda: see(encoder, first, read_pixels(dev, encoder.image_size), 1))
