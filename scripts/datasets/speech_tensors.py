@@ -36,7 +36,7 @@ class Batch(NamedTuple):
 
 def keep_samples(utterances: Sequence[Utterance], file: Path) -> list[np.ndarray]:
     """Decode all recordings once, into a file of 115 MB an hour; each as int16 samples at `SAMPLE_RATE`."""
-    lengths = file.with_suffix(".lengths.npy")
+    lengths = file.with_name(f"{file.name}.lengths.npy")
     if not lengths.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         found = []
