@@ -1,0 +1,212 @@
+"""CTC at answering: the best text of a stream of frames, as far as it has been heard, and when each token was said.
+
+    p(text) = sum over the text's paths of prod_t p(path_t at t)         paths as in `alignment.py`
+    best text = argmax p(text) * prior(text)
+
+`greedy` takes the most probable path. `Search` sums over paths and listens to a `Prior`. It hears frames as they
+come, and finds the same however they are cut into chunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from numbers import Integral
+from typing import Any, Protocol
+
+import numpy as np
+
+from showtell.decoders.alignment import AlignedToken
+from showtell.decoders.prefixes import NO_PATH, Path, Prefix, Said, Text, follow
+from showtell.errors import InputError
+
+
+class Prior(Protocol):
+    """What is known of texts before any sound: a language model, a list of words.
+
+    Its states may be anything that has a hash. Texts whose states are equal have the same future.
+    """
+
+    def start(self) -> Any:
+        """The state before the first token."""
+        ...
+
+    def factors(self, state: Any) -> Sequence[float]:
+        """By how much each next token multiplies the prior of the text, `(vocabulary,)`; 0 forbids."""
+        ...
+
+    def advance(self, state: Any, token: int) -> Any:
+        """The state after one more token."""
+        ...
+
+    def end(self, state: Any) -> float:
+        """By how much it multiplies the prior of the text if it ends here."""
+        ...
+
+
+def greedy(log_probs: np.ndarray, lengths: np.ndarray, *, blank: int = 0) -> list[list[AlignedToken]]:
+    """The text of the most probable path of each row.
+
+    log_probs: `(batch, time, vocabulary)`. lengths: `(batch,)`, how many frames of each row are real.
+    """
+    real = np.arange(log_probs.shape[1]) < lengths[:, None]
+    best, peaks = np.where(real, log_probs.argmax(axis=2), blank), log_probs.max(axis=2)
+    nothing = np.full((len(best), 1), blank)
+    changes = np.diff(np.concatenate([nothing, best, nothing], axis=1), axis=1) != 0
+    found: list[list[AlignedToken]] = []
+    for path, peak, change in zip(best, peaks, changes, strict=True):
+        edges = np.flatnonzero(change).tolist()
+        runs = [run for run in pairwise(edges) if path[run[0]] != blank]
+        found.append([AlignedToken(int(path[start]), start, end, float(peak[start:end].max())) for start, end in runs])
+    return found
+
+
+class Search:
+    """Prefix beam search over one stream (Graves 2012, Hannun and others 2014).
+
+    A frame in which the blank has a probability of `blank_threshold` or more is not searched, it only ends what
+    was being said (Chen and others 2016). In the others no token begins that has less than `token_threshold`.
+    Of all prefixes the `num_beams` best go on, if they have `beam_threshold` of what the best one has. One that
+    can never win, because a better one has the same future, makes room for others.
+
+    Raises `InputError` for `num_beams` below 1.
+    """
+
+    def __init__(
+        self,
+        prior: Prior | None = None,
+        *,
+        blank: int = 0,
+        num_beams: int = 16,
+        blank_threshold: float = 0.99,
+        token_threshold: float = 1e-3,
+        beam_threshold: float = 1e-5,
+    ):
+        if not isinstance(num_beams, Integral) or num_beams < 1:
+            raise InputError(f"num_beams={num_beams!r} cannot be used; a whole number from 1 would do.")
+        self.prior, self.blank, self.num_beams = prior, blank, num_beams
+        self.blank_threshold, self.token_threshold = blank_threshold, token_threshold
+        self.beam_threshold = beam_threshold
+        state = prior.start() if prior else None
+        nothing = Text(0, blank, state, prior.factors(state) if prior else None)
+        self.prefixes = [Prefix(nothing, 1.0, 0.0, Path(0.0, None), NO_PATH)]
+        self.settled: Said | None = None
+        self.time = 0
+
+    def advance(self, log_probs: np.ndarray) -> None:
+        """Hear the next frames, `(time, vocabulary)`. NaN counts as impossible."""
+        log_probs = np.fmax(log_probs, -1e30).astype(np.float64)
+        probs = np.exp(log_probs)
+        busy = np.flatnonzero(probs[:, self.blank] < self.blank_threshold)
+        likely = probs[busy] >= self.token_threshold
+        likely[:, self.blank] = False
+        places, tokens = np.nonzero(likely)
+        bounds = np.searchsorted(places, np.arange(len(busy) + 1)).tolist()
+        heard, after = tokens.tolist(), 0
+        for place, t in enumerate(busy.tolist()):
+            if t > after:
+                self._pause()
+            begins = heard[bounds[place] : bounds[place + 1]]
+            self._hear(self.time + t, probs[t].tolist(), log_probs[t].tolist(), begins)
+            after = t + 1
+        if len(probs) > after:
+            self._pause()
+        self.time += len(probs)
+
+    def best(self) -> list[AlignedToken]:
+        """The best text up to now, without what `settle` has handed out. More frames may change all of it."""
+        return self._read(self.prefixes[0])
+
+    def settle(self) -> list[AlignedToken]:
+        """Hand out, once, the next tokens that no further frame can change, and forget them.
+
+        They are those that all paths which may go on have said alike. To call it now and then keeps the memory
+        constant over a stream of any length.
+        """
+        chains = [self._chain(prefix.blank_path) for prefix in self.prefixes if prefix.blank]
+        # The last token of a label path is still being said.
+        chains += [self._chain(prefix.label_path)[:-1] for prefix in self.prefixes if prefix.label]
+        common = 0
+        while all(len(chain) > common and chain[common] is chains[0][common] for chain in chains):
+            common += 1
+        agreed = chains[0][:common]
+        if agreed:
+            self.settled = agreed[-1]
+            self.settled.before = None
+        return [said.aligned() for said in agreed]
+
+    def finish(self) -> list[AlignedToken]:
+        """The text has ended: the rest of the best one, where the prior has a say in its end too."""
+        if self.prior is None:
+            return self.best()
+        ends = [(prefix.blank + prefix.label) * self.prior.end(prefix.text.state) for prefix in self.prefixes]
+        return self._read(self.prefixes[ends.index(max(ends))])
+
+    def _pause(self) -> None:
+        """Hear frames of blank. Of prefixes with the same future only the best one then has any."""
+        futures: dict[Any, Prefix] = {}
+        for prefix in self.prefixes:  # from the best down
+            futures.setdefault(prefix.text.state, prefix.pause())
+        self.prefixes = [*futures.values()]
+
+    def _hear(self, time: int, p: list[float], log_p: list[float], begins: list[int]) -> None:
+        """Hear one frame. p, log_p: `(vocabulary,)`. begins: the tokens that may begin in it."""
+        blanks, labels, parents = self._spread(p, begins)
+        totals = {key: label + blanks.get(key, 0.0) for key, label in labels.items()}
+        ranked = sorted(totals, key=totals.__getitem__, reverse=True)
+        if (best := totals[ranked[0]]) == 0:
+            return  # a frame in which nothing is possible tells nothing
+        known = {prefix.text.key: prefix for prefix in self.prefixes}
+        rivals: dict[tuple[int, Any], tuple[float, float]] = {}
+        self.prefixes = []
+        for key in ranked:
+            if totals[key] < best * self.beam_threshold or len(self.prefixes) == self.num_beams:
+                break
+            old, parent = known.get(key), parents.get(key)
+            text = old.text if old else self._extend(key, *parents[key])
+            shares = blanks.get(key, 0.0) / best, labels[key] / best
+            rival = rivals.setdefault((text.token, text.state), shares)
+            if rival is not shares and rival[0] >= shares[0] and rival[1] >= shares[1]:
+                continue
+            paths = follow(old, parent and parent[0], text.token, time, log_p[self.blank], log_p[text.token])
+            self.prefixes.append(Prefix(text, *shares, *paths))
+
+    def _spread(
+        self, p: list[float], begins: list[int]
+    ) -> tuple[dict[int, float], dict[int, float], dict[int, tuple[Prefix, int]]]:
+        """Each text's `blank` and `label` after a frame, by its key, and of longer texts what they continue by what."""
+        blanks = {prefix.text.key: (prefix.blank + prefix.label) * p[self.blank] for prefix in self.prefixes}
+        labels = {prefix.text.key: prefix.label * p[prefix.text.token] for prefix in self.prefixes}
+        parents: dict[int, tuple[Prefix, int]] = {}
+        least = max(blanks.values()) * self.beam_threshold
+        for prefix in self.prefixes:
+            both, (key, last, _, factors) = prefix.blank + prefix.label, prefix.text
+            for token in begins:
+                # Between two equal tokens there is a blank.
+                mass = (prefix.blank if token == last else both) * p[token]
+                if factors is not None:
+                    mass *= factors[token]
+                if mass > least:
+                    longer = hash((key, token))
+                    labels[longer] = labels.get(longer, 0.0) + mass
+                    parents[longer] = prefix, token
+        return blanks, labels, parents
+
+    def _extend(self, key: int, parent: Prefix, token: int) -> Text:
+        """A text and one more token."""
+        if self.prior is None:
+            return Text(key, token, None, None)
+        state = self.prior.advance(parent.text.state, token)
+        return Text(key, token, state, self.prior.factors(state))
+
+    def _read(self, prefix: Prefix) -> list[AlignedToken]:
+        """The tokens of a prefix, by its most probable path."""
+        return [said.aligned() for said in self._chain(prefix.best_path)]
+
+    def _chain(self, path: Path) -> list[Said]:
+        """What a path has said since what is settled."""
+        chain, said = [], path.said
+        while said is not None and said is not self.settled:
+            chain.append(said)
+            said = said.before
+        return chain[::-1]
