@@ -132,7 +132,7 @@ def find_pictures(source: Any) -> Sequence[Any] | None:
                 " (time, height, width, 3) with at least one frame would be accepted."
             )
         return source
-    if not isinstance(source, str | os.PathLike) or not Path(source).is_dir():
+    if not isinstance(source, str | os.PathLike) or source == "" or not Path(source).is_dir():
         return None
     pictures = [file for file in Path(source).iterdir() if file.suffix.lower() in PICTURES]
     if not pictures:

@@ -62,7 +62,8 @@ class VideoFile:
         self.unit = float(self.stream.time_base)
         self.frame_seconds = 1 / float(self.stream.guessed_rate or USUAL_RATE)
         self.start = (self.stream.start_time or 0) * self.unit
-        self.seek_seconds = SEEK_SECONDS
+        # A raw stream, which tells no length, has no index either.
+        self.seek_seconds = SEEK_SECONDS if self.header_seconds() else float("inf")
         self.end = 0.0
         self.decoded = self.decode()
 
@@ -108,17 +109,13 @@ class VideoFile:
             yield shown[1]
 
     def seek(self, time: float, reached: float) -> Shown | None:
-        """Decode on from the last keyframe at or before a time, and return it; None where nothing can be sought.
+        """Decode on from the last keyframe at or before a time, and return it.
 
         reached: how far decoding was. Where keyframes are so rare that the seek led back, later ones must lead farther.
         """
         found = None
         for earlier in (0.0, EARLIER_SECONDS, time):
-            try:
-                self.container.seek(round((time - earlier + self.start) / self.unit), stream=self.stream)
-            except av.FFmpegError:  # a raw stream has no index
-                self.seek_seconds = float("inf")
-                return None
+            self.container.seek(round((time - earlier + self.start) / self.unit), stream=self.stream)
             self.decoded = self.decode()
             found = next(self.decoded, None)
             if found is not None and found[0] <= time:
