@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from itertools import islice
@@ -26,8 +26,8 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
+from scipy.special import log_softmax, softmax
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
 from showtell.composition import compose
@@ -50,6 +50,8 @@ from showtell.scripts.ngram_teacher import out_of_fold
 from showtell.scripts.sentiment_losses import NeighbourModel, SentimentModel, predict_neighbours, tell_sentiment
 from showtell.scripts.training import Settings, fit
 
+log = logging.getLogger("showtell.training")
+
 # How often a whole text is read for each time that one of its phrases is.
 WHOLE_TEXTS = 4
 # How much of a target the n-gram model's opinion is.
@@ -63,6 +65,9 @@ BATCH_TEXTS = 200
 BATCH_WORDS = 8_000
 # Of a data set's dev part, after an epoch of the language model.
 DEV_BATCHES = 8
+# What is tried when the model is calibrated.
+SCALES = np.arange(0.4, 1.25, 0.05)
+SHIFTS = np.arange(0.0, 1.55, 0.1)
 NEGATIVE, NEUTRAL, POSITIVE = range(len(LABELS))
 
 
@@ -188,24 +193,42 @@ def score_sentiment(model: SentimentModel, dev: Mapping[str, Texts]) -> dict[str
 
 
 def calibrate(model: SentimentModel, dev: Mapping[str, Texts]) -> None:
-    """Scale and shift the logits so that dev's labels are likeliest, each data set counting as much as another.
-
-    Guo and others (2017) scale; a shift more undoes that phrases are neutral more often than texts are.
-    """
-    found = [(torch.from_numpy(read_all(model, texts)).clamp_min(1e-9).log(), texts.targets) for texts in dev.values()]
-    scale, shift = torch.ones((), requires_grad=True), torch.zeros(len(LABELS), requires_grad=True)
-    optimizer = torch.optim.LBFGS([scale, shift], max_iter=100, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        value = sum((cross_entropy(scale * logits + shift, targets) for logits, targets in found), torch.zeros(()))
-        value.backward()
-        return value
-
-    optimizer.step(loss)
+    """Scale the model's logits, and add something for neutral, as `calibration` finds best on dev."""
+    found = [np.log(read_all(model, texts) + 1e-9) for texts in dev.values()]
+    scale, shift = calibration(found, [texts.targets.argmax(dim=1).numpy() for texts in dev.values()])
+    log.info("calibrated: logits times %.2f, and %.2f more for neutral", scale, shift)
     with torch.no_grad():
         model.decoder.output.weight *= scale
-        model.decoder.output.bias.mul_(scale).add_(shift)
+        model.decoder.output.bias *= scale
+        model.decoder.output.bias[NEUTRAL] += shift
+
+
+def calibration(log_probs: Sequence[np.ndarray], right: Sequence[np.ndarray]) -> tuple[float, float]:
+    """A scale for logits that makes the right labels likeliest (Guo and others 2017), and a shift for neutral.
+
+    log_probs: `(texts, labels)` of each data set. right: the number of each text's label.
+
+    The shift is that of the best macro F1, where some texts are neutral. By its probability alone neutral would be
+    answered too rarely, since it is the label that is least sure.
+    """
+    sets = list(zip(log_probs, right, strict=True))
+
+    def likelihood(scale: float) -> float:
+        return fmean(
+            float(log_softmax(scale * found, axis=1)[range(len(labels)), labels].mean()) for found, labels in sets
+        )
+
+    def macro_f1(shift: float) -> float:
+        scores = [
+            score_labels(softmax(scale * found + shift * is_neutral, axis=1), [LABELS[n] for n in labels], LABELS)
+            for found, labels in sets
+            if NEUTRAL in labels
+        ]
+        return sum(score["macro_f1"] for score in scores)
+
+    is_neutral = np.eye(len(LABELS))[NEUTRAL]
+    scale = max(SCALES, key=likelihood)
+    return scale, max(SHIFTS, key=macro_f1)
 
 
 @torch.inference_mode()

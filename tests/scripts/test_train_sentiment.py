@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 
 from showtell.composition import compose, load
 from showtell.decoders.classifier import Classifier
@@ -15,7 +16,7 @@ from showtell.errors import InputError
 from showtell.pipelines.media.text import word_splitter
 from showtell.pipelines.media.vocabulary import TextFeatures, word_tokenizer
 from showtell.scripts.datasets.sentiment_tensors import LABELS, Texts, label_targets, read_part, split_texts
-from showtell.scripts.train_sentiment import calibrate, main, read_all, score_sentiment
+from showtell.scripts.train_sentiment import calibrate, calibration, main, read_all, score_sentiment
 
 OPTIONS: dict[str, Any] = {
     "language_epochs": 1,
@@ -89,26 +90,29 @@ def test_a_folder_without_dev_is_an_input_error(folder: Path) -> None:
         train(folder)
 
 
-def test_calibration_makes_each_label_as_likely_as_it_is(folder: Path) -> None:
+def test_calibration_takes_back_what_is_too_sure_and_lets_neutral_be_answered() -> None:
+    # 0.9 sure, and right in four of five: logits of ln 9 should be ln 4.
+    good, bad = np.log([0.1, 1e-9, 0.9]), np.log([0.9, 1e-9, 0.1])
+    reviews = np.array([good, bad] * 50), np.array([2, 0, 2, 0, 2, 0, 2, 0, 0, 2] * 10)
+    scale, shift = calibration(*([part] for part in reviews))
+    assert scale == pytest.approx(np.log(4) / np.log(9), abs=0.05)
+    assert shift == 0
+    # What is neutral comes second, half as likely as what comes first; where it is not, a tenth.
+    doubtful, clear = np.log([0.1, 0.3, 0.6]), np.log([0.02, 0.08, 0.9])
+    sentences = np.array([doubtful, clear, clear[::-1]] * 20), np.array([1, 2, 0] * 20)
+    scale, shift = calibration([reviews[0], sentences[0]], [reviews[1], sentences[1]])
+    assert scale * np.log(2) < shift < scale * np.log(0.9 / 0.08)
+
+
+def test_a_calibrated_model_says_what_the_calibration_promises() -> None:
     torch.manual_seed(0)
-    tokenizer = word_tokenizer(["film", "good", "bad"])
-    features = TextFeatures(tokenizer, characters="abdfgilmo")
+    features = TextFeatures(tokenizer := word_tokenizer(["film", "good", "bad"]), characters="abdfgilmo")
     encoder = TextEncoder(**features.config, word_size=8)
     decoder = Classifier(memory_width=encoder.width, labels=LABELS, hidden_size=8)
     model = compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer).eval()
-    decoder.output.weight.data *= 5
-    words, right = [["good", "film"], ["bad", "film"], ["film"]] * 20, torch.randint(3, (60,))
-    dev = {
-        "some": Texts(words, torch.eye(3)[right], features),
-        "more": Texts(words[:4], torch.eye(3)[[2, 0, 2, 2]], features),
-    }
-
-    def losses() -> float:
-        found = [(torch.from_numpy(read_all(model, texts)), texts.targets) for texts in dev.values()]
-        return sum(-(targets * given.log()).sum(dim=1).mean().item() for given, targets in found)
-
-    before = losses()
-    calibrate(model, dev)
-    assert losses() < before
-    likely = sum(read_all(model, texts).mean(axis=0) for texts in dev.values())
-    np.testing.assert_allclose(likely, sum(texts.targets.numpy().mean(axis=0) for texts in dev.values()), atol=1e-3)
+    texts = Texts([["good"], ["bad"], ["film"], ["good", "film"]] * 5, torch.eye(3)[[2, 0, 1, 1] * 5], features)
+    before = np.log(read_all(model, texts))
+    scale, shift = calibration([before], [texts.targets.argmax(dim=1).numpy()])
+    calibrate(model, {"films": texts})
+    expected = softmax(scale * before + [0, shift, 0], axis=1)
+    np.testing.assert_allclose(read_all(model, texts), expected, atol=1e-5)
