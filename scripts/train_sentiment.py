@@ -34,6 +34,7 @@ from showtell.composition import compose
 from showtell.decoders.classifier import Classifier
 from showtell.encoders.embeddings import read_vectors, trim
 from showtell.encoders.text import TextEncoder
+from showtell.pipelines.media.passages import LONGEST_PASSAGE
 from showtell.pipelines.media.text import word_splitter
 from showtell.pipelines.media.vocabulary import TextFeatures, known_characters, word_normalizer, word_tokenizer
 from showtell.scripts.classification_metrics import score_labels
@@ -56,8 +57,6 @@ log = logging.getLogger("showtell.training")
 WHOLE_TEXTS = 4
 # How much of a target the n-gram model's opinion is.
 TEACHER_SHARE = 0.5
-# Of a longer text a cut of so many words is read, another one in each epoch.
-LONGEST_CUT = 400
 # Characters that come more rarely are unknown.
 MIN_CHARACTERS = 20
 # A batch holds so many texts, or as many as have so many words.
@@ -99,11 +98,11 @@ def main(
     examples: list[list[str]] = []
     targets: list[Tensor] = []
     for folder in data:
-        labelled, phrases = read_part(folder, "train"), read_phrases(folder, "train")
-        split, times = split_texts(labelled, splitter), WHOLE_TEXTS if phrases else 1
+        part, phrases = read_part(folder, "train"), read_phrases(folder, "train")
+        split, times = split_texts(part, splitter), WHOLE_TEXTS if phrases else 1
         texts += split
         examples += split * times + split_texts(phrases, splitter)
-        targets += [with_opinions(split, label_targets(labelled))] * times + [label_targets(phrases)]
+        targets += [with_opinions(split, label_targets(part))] * times + [label_targets(phrases)]
 
     # Vocabulary.
     counts = Counter(word for text in texts for word in text)
@@ -112,8 +111,8 @@ def main(
     features = TextFeatures(tokenizer, characters=known_characters(counts, min_count=MIN_CHARACTERS))
     dev: dict[str, Texts] = {}
     for folder in data:
-        labelled = read_part(folder, "dev")
-        dev[folder.name] = Texts(split_texts(labelled, splitter), label_targets(labelled), features)
+        part = read_part(folder, "dev")
+        dev[folder.name] = Texts(split_texts(part, splitter), label_targets(part), features)
 
     # Model.
     torch.manual_seed(seed)
@@ -127,7 +126,9 @@ def main(
     )
     fit(
         NeighbourModel(model),
-        in_batches(Texts(texts, torch.zeros(len(texts), len(LABELS)), features, longest_cut=LONGEST_CUT), batch_size),
+        in_batches(
+            Texts(texts, torch.zeros(len(texts), len(LABELS)), features, longest_cut=LONGEST_PASSAGE), batch_size
+        ),
         predict_neighbours,
         partial(score_neighbours, dev=dev),
         settings,
@@ -135,9 +136,10 @@ def main(
     )
 
     # Stage 2: their sentiment.
+    labelled = Texts(examples, torch.cat(targets), features, longest_cut=LONGEST_PASSAGE)
     fit(
         model,
-        in_batches(Texts(examples, torch.cat(targets), features, longest_cut=LONGEST_CUT), batch_size),
+        in_batches(labelled, batch_size),
         tell_sentiment,
         partial(score_sentiment, dev=dev),
         replace(settings, epochs=epochs, watch="mean"),
@@ -198,9 +200,8 @@ def calibrate(model: SentimentModel, dev: Mapping[str, Texts]) -> None:
     scale, shift = calibration(found, [texts.targets.argmax(dim=1).numpy() for texts in dev.values()])
     log.info("calibrated: logits times %.2f, and %.2f more for neutral", scale, shift)
     with torch.no_grad():
-        model.decoder.output.weight *= scale
-        model.decoder.output.bias *= scale
-        model.decoder.output.bias[NEUTRAL] += shift
+        model.decoder.output.weight.mul_(scale)
+        model.decoder.output.bias.mul_(scale)[NEUTRAL] += shift
 
 
 def calibration(log_probs: Sequence[np.ndarray], right: Sequence[np.ndarray]) -> tuple[float, float]:

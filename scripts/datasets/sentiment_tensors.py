@@ -14,11 +14,11 @@ from torch.utils.data import Dataset
 from showtell.errors import InputError
 from showtell.pipelines.media.text import split_words
 from showtell.pipelines.media.vocabulary import TextFeatures
-from showtell.scripts.datasets.sentiment import LabelledText, read_labelled, read_trees
+from showtell.scripts.datasets.sentiment import DEGREES, LabelledText, read_labelled, read_trees
 
 LABELS = ("negative", "neutral", "positive")
 # The treebank's five degrees as well.
-LABEL_OF = {"0": 0, "1": 0, "2": 1, "3": 2, "4": 2} | {label: place for place, label in enumerate(LABELS)}
+LABEL_OF = {label: LABELS.index(DEGREES.get(label, label)) for label in (*LABELS, *DEGREES)}
 
 Batch = tuple[dict[str, Tensor], Tensor]
 
