@@ -83,9 +83,9 @@ DEMONSTRATIONS = (
             "it took from there. The score is the probability of the label."
         ),
         samples=_texts(
-            "Slow to start, but by the end I did not want it to stop.",
+            "It takes its time, but what a wonderful ending!",
             "The jokes are old, the plot is older, and nobody on the screen seems to care.",
-            "The film is set in Lisbon and runs for two hours.",
+            "The film is set in Lisbon and follows a retired sailor.",
         ),
         options={"top_k": None, "return_attention": True},
         tell=lambda answer: (answer[0]["label"], answer[0]["score"]),
