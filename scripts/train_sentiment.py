@@ -8,7 +8,7 @@ from where it was when it is started again:
 
 1. the network as a language model, which tells the words that stand beside those it read;
 2. the classifier, which starts from there. Where texts are never neutral, it also learns what a model of n-grams
-   thinks of them.
+   thinks of them. At last it is calibrated on dev.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def main(
     hidden_size: Annotated[int, typer.Option(help="Of the recurrent network, in each direction.")] = 150,
     dropout: Annotated[float, typer.Option(help="Before and after the recurrent network.")] = 0.4,
     word_dropout: Annotated[float, typer.Option(help="How often a word is made unknown.")] = 0.05,
-    language_epochs: int = 2,
-    epochs: int = 6,
+    language_epochs: int = 1,
+    epochs: int = 5,
     batch_size: Annotated[int, typer.Option(help="Of short texts; of long ones it holds fewer.")] = BATCH_TEXTS,
     learning_rate: float = 2e-3,
     mixed_precision: Annotated[str, typer.Option(help="bf16, or no where the processor lacks it.")] = "bf16",
@@ -124,11 +124,10 @@ def main(
     settings = Settings(
         language_epochs, learning_rate, watch="log_likelihood", mixed_precision=mixed_precision, seed=seed
     )
+    unlabelled = Texts(texts, torch.zeros(len(texts), len(LABELS)), features, longest_cut=LONGEST_PASSAGE)
     fit(
         NeighbourModel(model),
-        in_batches(
-            Texts(texts, torch.zeros(len(texts), len(LABELS)), features, longest_cut=LONGEST_PASSAGE), batch_size
-        ),
+        in_batches(unlabelled, batch_size),
         predict_neighbours,
         partial(score_neighbours, dev=dev),
         settings,
