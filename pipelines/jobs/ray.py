@@ -55,6 +55,8 @@ class RayEngine:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
             os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
             logging.getLogger("ray.data").setLevel(logging.ERROR)
+            # Not None, which would first look for any cluster that was ever started on this machine.
+            address = address or os.environ.get("RAY_ADDRESS") or "local"
             try:
                 ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
             except Exception as error:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypedDict
 
-from showtell.errors import InputError, MediaError
+from showtell.errors import InputError, MediaError, ModelError
 from showtell.pipelines.base import HowToRun, OnError, Pipeline
 from showtell.pipelines.runtime import Runtime
 
@@ -69,6 +69,10 @@ class EchoPipeline(Pipeline[str, list[Echo]]):
 
 def break_down() -> EchoPipeline:
     raise MemoryError("there is no room for the model")
+
+
+def no_model() -> EchoPipeline:
+    raise ModelError("there is no model here")
 
 
 def die() -> EchoPipeline:

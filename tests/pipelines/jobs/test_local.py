@@ -20,7 +20,7 @@ from showtell.pipelines.jobs.worker import Finished, Work
 MakeShard = Callable[..., Shard]
 ReadRows = Callable[[Path], list[dict[str, Any]]]
 # Long beside what an echo takes, on a busy machine too.
-TIME_LIMIT = 2.0
+TIME_LIMIT = 1.5
 
 
 @contextmanager
