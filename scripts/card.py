@@ -20,8 +20,9 @@ from showtell.pipelines import pipeline
 from showtell.scripts.datasets.captions import read_captions
 from showtell.scripts.datasets.conll import read_marked_texts
 from showtell.scripts.datasets.sentiment import read_labelled
+from showtell.scripts.datasets.sounds import read_labelled_sounds
 from showtell.scripts.entity_metrics import Agreement, EntityScores
-from showtell.scripts.evaluate import evaluate_captions, evaluate_entities, evaluate_labels
+from showtell.scripts.evaluate import evaluate_captions, evaluate_entities, evaluate_labels, evaluate_sounds
 
 CARDS = Path(__file__).with_name("cards")
 # fp16, so two bytes a weight.
@@ -34,6 +35,16 @@ trained on both parts, so dev can no longer tell how good it is.
 """
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def audio_classification(
+    model: Annotated[Path, typer.Argument(help="The bundle's folder; its README.md is written anew.")],
+    dev: Annotated[Path, typer.Argument(help="Recordings that it was not trained on, with their labels.")],
+) -> None:
+    """The card of the classifier that was trained on spoken digits."""
+    figures = evaluate_sounds(pipeline("audio-classification", model), read_labelled_sounds(dev))
+    write_card(model, "spoken_digits.md", figures)
 
 
 @app.command()
@@ -77,11 +88,10 @@ def text_classification(
     model: Annotated[Path, typer.Argument(help="The bundle's folder; its README.md is written anew.")],
     sentences: Annotated[Path, typer.Argument(help="SST's dev part.")],
     reviews: Annotated[Path, typer.Argument(help="IMDB's dev part.")],
-    *,
-    command: Annotated[str, typer.Option(help="The options with which it was trained.")] = "",
 ) -> None:
     """The card of the classifier that was trained on SST and IMDB."""
-    classify, known = pipeline("text-classification", model), {"command": command}
+    classify = pipeline("text-classification", model)
+    known: dict[str, float] = {}
     for name, file, among in (
         ("sst3", sentences, None),
         ("sst2", sentences, ["negative", "positive"]),

@@ -50,6 +50,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "photos").mkdir()
     for name in ("dog.jpg", "photo.jpg", "a.jpg", "b.jpg", "photos/1.jpg", "photos/2.jpg"):
         shutil.copy(cat, tmp_path / name)
+    shutil.copy(ROOT / "tests" / "media" / "carry.opus", tmp_path / "digit.opus")
+    (tmp_path / "reviews.txt").write_text("Slow, but worth it.\nDreadful.\n", encoding="utf-8")
     (tmp_path / "broken.jpg").write_bytes(cat.read_bytes()[:2000])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
