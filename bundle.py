@@ -2,6 +2,7 @@
 
 The weights are stored once, as fp16. The `*.onnx` graphs are code without weights. `config.json` names the
 format's version, the task, the graphs, and the other files' sizes and digests: a damaged model fails at once.
+A model may borrow weights from a bundled one that holds the same, such as those of a CNN that neither has trained.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 
+# Where the models lie that travel with the package.
+MODELS = Path(__file__).parent / "pipelines" / "models"
+
 CONFIG, WEIGHTS, TOKENIZER, CARD = "config.json", "model.safetensors", "tokenizer.json", "README.md"
 REQUIRED = {"format_version": int, "task": str, "graphs": dict, "files": dict}
 
@@ -32,7 +36,8 @@ class Bundle:
     """A saved model on this machine, checked. Make one with `Bundle.open`.
 
     config: what `config.json` holds: `format_version`, `task`, `graphs` as `{name: {"weights": [names]}}`,
-        `files` as `{name: {"size": bytes, "sha256": hex}}`, and what the model's own parts need.
+        `files` as `{name: {"size": bytes, "sha256": hex}}`, `borrowed` as `{bundled model: {"weights": [names],
+        "sha256": hex}}`, and what the model's own parts need.
     """
 
     folder: Path
@@ -59,14 +64,10 @@ class Bundle:
         return cls(folder, config)
 
     def weights(self) -> dict[str, np.ndarray]:
-        """Read every tensor by its name: floating ones as float32, others as they are."""
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
-        try:
-            tensors = load_file(self.folder / WEIGHTS)
-        except (OSError, SafetensorError) as error:
-            raise ModelError(f"{self.folder / WEIGHTS}: the weights cannot be read ({error}).") from error
+        """Read every tensor by its name, borrowed ones too: floating ones as float32, others as they are."""
+        tensors = read_tensors(self.folder / WEIGHTS)
+        for lender, loan in self.config.get("borrowed", {}).items():
+            tensors |= borrow(self.folder / CONFIG, lender, loan)
         return {
             name: tensor.astype(np.float32) if tensor.dtype.kind == "f" else tensor for name, tensor in tensors.items()
         }
@@ -130,6 +131,43 @@ def check_file(folder: Path, name: str, expected: Any) -> None:
         raise ModelError(f"{file}: its content is not what {CONFIG} says (sha256); save or fetch the model again.")
 
 
+def read_tensors(file: Path, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+    """The tensors of a safetensors file, as they are stored: those of some names, or all."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="numpy") as tensors:
+            return {name: tensors.get_tensor(name) for name in (tensors.keys() if names is None else names)}
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{file}: the weights cannot be read ({error}).") from error
+
+
+def borrow(config: Path, lender: str, loan: Any) -> dict[str, np.ndarray]:
+    """The weights that a model has from a bundled one: `loan` has their names and their digest.
+
+    Raises `ModelError` where there is no such lender, or where it has other weights.
+    """
+    if lender not in {folder.name for folder in MODELS.iterdir()}:
+        raise ModelError(f"{config}: it borrows weights from {lender!r}, which did not come with this showtell.")
+    if not isinstance(loan, dict) or not isinstance(loan.get("weights"), list):
+        raise ModelError(f"{config}: it must list the names of the weights that it borrows from {lender!r}.")
+    tensors = read_tensors(MODELS / lender / WEIGHTS, loan["weights"])
+    if digest_tensors(tensors) != loan.get("sha256"):
+        raise ModelError(
+            f"{config}: what it borrows from {lender!r} is other in this showtell; update the model or showtell."
+        )
+    return tensors
+
+
+def digest_tensors(tensors: Mapping[str, np.ndarray]) -> str:
+    """The sha256 of tensors, by their names' order, as hexadecimal digits."""
+    together = hashlib.sha256()
+    for name in sorted(tensors):
+        together.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
+        together.update(tensors[name].tobytes())
+    return together.hexdigest()
+
+
 def digest(file: Path) -> str:
     """The sha256 of a file, as hexadecimal digits."""
     with file.open("rb") as stream:
@@ -144,6 +182,7 @@ def write_bundle(
     graphs: Mapping[str, bytes],
     tokenizer: str | None,
     card: str,
+    lenders: Iterable[str] = (),
 ) -> None:
     """Write a bundle, in place of one that may be there already.
 
@@ -151,7 +190,8 @@ def write_bundle(
 
     config: `task`, `graphs` and what the model's parts need; `format_version` and `files` are added.
     weights: by name; floating ones are stored as fp16. graphs: ONNX without weights. tokenizer: as JSON.
-    card: the README in Markdown.
+    card: the README in Markdown. lenders: bundled models; a weight that one of them holds under the same name is
+        borrowed from it and not stored again.
 
     Raises `ModelError` for a weight that fp16 cannot hold, or if `folder` holds anything but a bundle.
     """
@@ -160,6 +200,12 @@ def write_bundle(
     folder = Path(folder).resolve()
     refuse_to_overwrite(folder)
     halves = {name: to_fp16(name, array) for name, array in weights.items()}
+    borrowed = {}
+    for lender in lenders:
+        theirs = read_tensors(MODELS / lender / WEIGHTS)
+        common = {n: half for n, half in halves.items() if n in theirs and np.array_equal(half, theirs[n])}
+        borrowed[lender] = {"weights": list(common), "sha256": digest_tensors(common)}
+        halves = {name: half for name, half in halves.items() if name not in common}
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
         new, old = Path(scratch, "new"), Path(scratch, "old")
@@ -170,7 +216,12 @@ def write_bundle(
         if tokenizer is not None:
             (new / TOKENIZER).write_text(tokenizer, encoding="utf-8")
         files = {file.name: {"size": file.stat().st_size, "sha256": digest(file)} for file in sorted(new.iterdir())}
-        complete = {"format_version": FORMAT_VERSION, **config, "files": files}
+        complete = {
+            "format_version": FORMAT_VERSION,
+            **config,
+            **({"borrowed": borrowed} if borrowed else {}),
+            "files": files,
+        }
         (new / CONFIG).write_text(json.dumps(complete, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         (new / CARD).write_text(card, encoding="utf-8")
         if folder.exists():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -57,6 +57,8 @@ TASKS = {
 Encoder = TypeVar("Encoder", bound=ImageEncoder | SpectrogramEncoder | TextEncoder)
 Decoder = TypeVar("Decoder", bound=AttentionDecoder | CRFDecoder | CTCDecoder | Classifier | Ensemble)
 Axes = dict[str, dict[int, str]]
+Options = Mapping[str, Any] | None
+Names = Iterable[str]
 
 
 class Model(nn.Module, Generic[Encoder, Decoder]):
@@ -83,12 +85,13 @@ class Model(nn.Module, Generic[Encoder, Decoder]):
         return {"answer": Answer(self.encoder, self.decoder)}
 
     def save(
-        self, folder: str | Path, *, options: Mapping[str, Any] | None = None, terms: str = "", card: str = ""
+        self, folder: str | Path, *, options: Options = None, terms: str = "", card: str = "", lenders: Names = ()
     ) -> None:
         """Write a bundle that `pipeline(task, model=folder)` opens in either runtime.
 
         options: defaults for the pipeline's options, such as `{"num_beams": 4}`.
         terms: in a few words, for what the model may be used. card: its README.md, which says more.
+        lenders: bundled models; the weights that one of them holds too are not stored again.
         """
         model = copy.deepcopy(self).cpu().eval()  # so that this one can go on training where it is
         exported = {name: export(graph) for name, graph in model.graphs().items()}
@@ -110,6 +113,7 @@ class Model(nn.Module, Generic[Encoder, Decoder]):
             graphs={name: graph for name, (graph, _) in exported.items()},
             tokenizer=self.tokenizer and self.tokenizer.to_str(),
             card=card,
+            lenders=lenders,
         )
 
 

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
-from showtell.bundle import Bundle, fetch_from_hub
+from showtell.bundle import MODELS, Bundle, fetch_from_hub
 from showtell.errors import InputError, ModelError
 from showtell.pipelines.runtime import Runtime
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from showtell.pipelines.token_classification import TokenClassification
     from showtell.pipelines.video_classification import VideoClassification
 
-MODELS = Path(__file__).parent / "models"
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 

@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
+from showtell import bundle as bundles
 from showtell.bundle import FORMAT_VERSION, Bundle, fetch_from_hub, write_bundle
 from showtell.errors import ModelError
 
@@ -24,7 +25,13 @@ WEIGHTS = {
 TOKENIZER = Tokenizer(WordLevel({"<unk>": 0, "dog": 1}, unk_token="<unk>")).to_str()
 
 
-def write(folder: Path, *, weights: dict[str, np.ndarray] = WEIGHTS, tokenizer: str | None = TOKENIZER) -> Path:
+def write(
+    folder: Path,
+    *,
+    weights: dict[str, np.ndarray] = WEIGHTS,
+    tokenizer: str | None = TOKENIZER,
+    lenders: tuple[str, ...] = (),
+) -> Path:
     write_bundle(
         folder,
         config={
@@ -36,6 +43,7 @@ def write(folder: Path, *, weights: dict[str, np.ndarray] = WEIGHTS, tokenizer: 
         graphs={"step": b"a graph"},
         tokenizer=tokenizer,
         card="# A model\n",
+        lenders=lenders,
     )
     return folder
 
@@ -231,3 +239,57 @@ def test_what_the_hub_refuses_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -
         fetch_from_hub("owner/nothing", "v2")
     message = str(caught.value)
     assert message.startswith("owner/nothing: ") and "'v2'" in message and "404" in message and "\n" not in message
+
+
+# Borrowed weights.
+
+SHARED = {"cnn.weight": np.arange(4000, dtype=np.float32), "norm.num_batches_tracked": np.array(7)}
+OTHERS = {"out.weight": np.zeros((2, 3), np.float32), **SHARED}
+
+
+@pytest.fixture
+def lender(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model among those that travel with the package."""
+    monkeypatch.setattr(bundles, "MODELS", tmp_path / "models")
+    return write(tmp_path / "models" / "lender", weights=OTHERS)
+
+
+def test_what_a_bundled_model_holds_too_is_borrowed_and_not_stored_again(lender: Path, tmp_path: Path) -> None:
+    own = WEIGHTS | SHARED
+    folder = write(tmp_path / "borrower", weights=own, lenders=("lender",))
+    assert (folder / "model.safetensors").stat().st_size < 1000
+    opened = Bundle.open(folder)
+    # out.weight has one name in both, but other values.
+    assert set(opened.config["borrowed"]["lender"]["weights"]) == SHARED.keys()
+    weights = opened.weights()
+    assert weights.keys() == own.keys()
+    for name, array in own.items():
+        np.testing.assert_array_equal(weights[name], array)
+
+
+def test_weights_that_the_lender_no_longer_has_are_an_error(lender: Path, tmp_path: Path) -> None:
+    opened = Bundle.open(write(tmp_path / "borrower", weights=WEIGHTS | SHARED, lenders=("lender",)))
+    write(lender, weights=OTHERS | {"more": np.ones(3)})
+    opened.weights()  # the lender may have more
+    write(lender, weights=OTHERS | {"cnn.weight": np.ones(4000, np.float32)})
+    with pytest.raises(ModelError, match=r"borrows from 'lender' is other in this showtell; .*\.$"):
+        opened.weights()
+    write(lender, weights={})
+    with pytest.raises(ModelError, match="cannot be read"):
+        opened.weights()
+
+
+@pytest.mark.parametrize("name", ["nobody", "../borrower", "/etc", "", ".", ".."])
+def test_only_models_that_came_with_showtell_lend(lender: Path, tmp_path: Path, name: str) -> None:
+    folder = write(tmp_path / "borrower", weights=SHARED)
+    edit_config(folder, borrowed={name: {"weights": ["cnn.weight"], "sha256": ""}})
+    with pytest.raises(ModelError, match="did not come with this showtell"):
+        Bundle.open(folder).weights()
+
+
+@pytest.mark.parametrize("loan", [[], {}, {"weights": "cnn.weight"}, None])
+def test_a_loan_that_lists_no_weights_is_named(lender: Path, tmp_path: Path, loan: Any) -> None:
+    folder = write(tmp_path / "borrower", weights=SHARED)
+    edit_config(folder, borrowed={"lender": loan})
+    with pytest.raises(ModelError, match="must list the names of the weights that it borrows from 'lender'"):
+        Bundle.open(folder).weights()

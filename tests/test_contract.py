@@ -21,9 +21,11 @@ from showtell.decoders.attention_decoder import AttentionDecoder
 from showtell.decoders.classifier import Classifier
 from showtell.decoders.crf import CRFDecoder
 from showtell.decoders.ctc_decoder import CTCDecoder
+from showtell.decoders.ensemble import Ensemble
 from showtell.encoders.image import ImageEncoder
 from showtell.encoders.spectrogram import SpectrogramEncoder
 from showtell.encoders.text import TextEncoder
+from showtell.encoders.video import VideoEncoder
 from showtell.pipelines.runtime import Runtime
 
 WORDS = ["<pad>", "<start>", "<end>", "<unk>", "a", "dog", "runs"]
@@ -34,6 +36,7 @@ ENCODERS: dict[str, Callable[[], Any]] = {
     "image": lambda: ImageEncoder("timm/test_resnet", image_size=64, pretrained=False),
     "audio": lambda: SpectrogramEncoder(mels=16, channels=4, width=16, lookahead=7),
     "text": lambda: TextEncoder(words=len(WORDS), characters="adefghijk", casings=8, word_size=8, filters=6),
+    "video": lambda: VideoEncoder("timm/test_resnet", image_size=64, frames=4, pretrained=False),
 }
 DECODERS: dict[str, Callable[[int], Any]] = {
     "additive_lstm": lambda width: AttentionDecoder(memory_width=width, attention="additive", cell="lstm", **SMALL),
@@ -43,6 +46,7 @@ DECODERS: dict[str, Callable[[int], Any]] = {
     "ctc": lambda width: CTCDecoder(memory_width=width, vocabulary_size=len(WORDS), hidden_size=8, num_layers=2),
     "classifier_lstm": lambda width: Classifier(memory_width=width, labels=["no", "yes"], hidden_size=8),
     "classifier_gru": lambda width: Classifier(memory_width=width, labels=["no", "yes"], hidden_size=8, cell="gru"),
+    "ensemble": lambda width: Ensemble(members=2, memory_width=width, labels=["no", "yes"], hidden_size=8),
 }
 PAIRS = [
     (encoder, decoder)
@@ -59,6 +63,7 @@ GIVEN: dict[type, tuple[Tensor, ...]] = {
     CRFDecoder: (torch.randint(9, (3, 7)),),
     CTCDecoder: (torch.tensor([[4, 5], [6, 4], [5, 5]]), torch.tensor([2, 2, 1])),
     Classifier: (),
+    Ensemble: (),
 }
 
 
