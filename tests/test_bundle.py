@@ -243,7 +243,7 @@ def test_what_the_hub_refuses_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -
 
 # Borrowed weights.
 
-SHARED = {"cnn.weight": np.arange(4000, dtype=np.float32), "norm.num_batches_tracked": np.array(7)}
+SHARED = {"cnn.weight": np.arange(2000, dtype=np.float32), "norm.num_batches_tracked": np.array(7)}
 OTHERS = {"out.weight": np.zeros((2, 3), np.float32), **SHARED}
 
 
@@ -271,7 +271,7 @@ def test_weights_that_the_lender_no_longer_has_are_an_error(lender: Path, tmp_pa
     opened = Bundle.open(write(tmp_path / "borrower", weights=WEIGHTS | SHARED, lenders=("lender",)))
     write(lender, weights=OTHERS | {"more": np.ones(3)})
     opened.weights()  # the lender may have more
-    write(lender, weights=OTHERS | {"cnn.weight": np.ones(4000, np.float32)})
+    write(lender, weights=OTHERS | {"cnn.weight": np.ones(2000, np.float32)})
     with pytest.raises(ModelError, match=r"borrows from 'lender' is other in this showtell; .*\.$"):
         opened.weights()
     write(lender, weights={})
