@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from transformers import (
     GPT2Config,
     PreTrainedModel,
+    VideoMAEConfig,
+    VideoMAEForVideoClassification,
     VisionEncoderDecoderConfig,
     VisionEncoderDecoderModel,
     ViTConfig,
@@ -62,3 +65,22 @@ class TextTransformer:
         tokens = torch.randint(self.model.config.vocab_size, (texts, words + 2))
         with torch.inference_mode():
             return self.model(input_ids=tokens).logits
+
+
+class VideoMAE:
+    """VideoMAE, a video classifier: a transformer over 16 frames of 224 pixels, in tubes of two frames.
+
+    config: its size; the default is the base model's.
+    """
+
+    # What ImageNet's pixels have, of 255.
+    mean, std = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+
+    def __init__(self, config: VideoMAEConfig):
+        self.model, self.frames, self.size = VideoMAEForVideoClassification(config).eval(), config.num_frames, 224
+
+    def answer(self, clips: np.ndarray) -> Tensor:
+        """Logits of clips `(clips, frames, size, size, 3)`, which are read as showtell reads them."""
+        pixels = (torch.from_numpy(clips) - torch.tensor(self.mean)) / torch.tensor(self.std)
+        with torch.inference_mode():
+            return self.model(pixel_values=pixels.permute(0, 1, 4, 2, 3)).logits

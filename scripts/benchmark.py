@@ -3,6 +3,7 @@
     python -m showtell.scripts.benchmark image-to-text
     python -m showtell.scripts.benchmark text-classification
     python -m showtell.scripts.benchmark token-classification
+    python -m showtell.scripts.benchmark video-classification
     python -m showtell.scripts.benchmark jobs
 
 Run it on a machine that does nothing else.
@@ -21,15 +22,17 @@ from transformers import (
     DistilBertConfig,
     DistilBertForSequenceClassification,
     GPT2Config,
+    VideoMAEConfig,
     ViTConfig,
 )
 
 from showtell.pipelines import pipeline
-from showtell.scripts.baselines import TextTransformer, VitGpt2
+from showtell.scripts.baselines import TextTransformer, VideoMAE, VitGpt2
 from showtell.scripts.image_speed import benchmark_photographs, find_photographs, write_photographs
 from showtell.scripts.job_speed import benchmark_jobs
 from showtell.scripts.stories import stories
 from showtell.scripts.text_speed import benchmark_texts, read_texts
+from showtell.scripts.video_speed import benchmark_videos, find_videos, write_videos
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -97,6 +100,24 @@ def token_classification(
     baseline = transformer and TextTransformer("BERT-base", transformer)
     pipe = pipeline("token-classification", model)
     benchmark_texts(pipe, given, baseline, model=model, rounds=rounds, seconds=seconds)
+
+
+@app.command()
+def video_classification(
+    videos: Annotated[
+        Path | None, typer.Argument(help="A folder of video files; default: clips made of the bundled photographs.")
+    ] = None,
+    *,
+    model: Model = None,
+    rounds: Rounds = 5,
+    seconds: Seconds = 4.0,
+    skip_baseline: Annotated[bool, typer.Option(help="Without VideoMAE and its load.")] = False,
+) -> None:
+    """Files to labels, against VideoMAE-base at 16 frames, and against the bare graph."""
+    baseline = None if skip_baseline else VideoMAE(VideoMAEConfig())
+    with TemporaryDirectory() as folder:
+        files = find_videos(videos) if videos else write_videos(Path(folder))
+        benchmark_videos(files, model, baseline, rounds=rounds, seconds=seconds)
 
 
 @app.command()

@@ -44,6 +44,13 @@ def score_labels(probabilities: np.ndarray, truth: Sequence[str], labels: Sequen
     }
 
 
+def score_groups(right: Sequence[bool] | np.ndarray, groups: Sequence[str]) -> dict[str, float]:
+    """The mean over groups of the share of right answers in each, such as over cameras, and its standard error."""
+    shares = [np.asarray(right)[np.asarray(groups) == group].mean() for group in sorted(set(groups))]
+    error = np.std(shares, ddof=1) / len(shares) ** 0.5 if len(shares) > 1 else 0.0
+    return {"group_accuracy": float(np.mean(shares)), "group_standard_error": float(error)}
+
+
 def restrict(probabilities: np.ndarray, labels: Sequence[str], to: Sequence[str]) -> np.ndarray:
     """The probabilities of some of the labels, given that it is one of them: `(texts, len(to))`.
 

@@ -4,13 +4,14 @@ python -m showtell.scripts.evaluate audio-classification DATA
 python -m showtell.scripts.evaluate image-to-text DATA
 python -m showtell.scripts.evaluate text-classification DATA --among negative --among positive
 python -m showtell.scripts.evaluate token-classification DATA
+python -m showtell.scripts.evaluate video-classification DATA
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from time import perf_counter
@@ -27,11 +28,13 @@ from showtell.pipelines.image_to_text import ImageToText
 from showtell.pipelines.media.text import join_words
 from showtell.pipelines.text_classification import TextClassification
 from showtell.pipelines.token_classification import TokenClassification
-from showtell.scripts.classification_metrics import restrict, score_labels
+from showtell.pipelines.video_classification import VideoClassification
+from showtell.scripts.classification_metrics import restrict, score_groups, score_labels
 from showtell.scripts.datasets.captions import CaptionedPhotograph, caption_words, read_captions
 from showtell.scripts.datasets.conll import read_conll, read_marked_texts
 from showtell.scripts.datasets.sentiment import DEGREES, LabelledText, read_labelled
 from showtell.scripts.datasets.sounds import LabelledSound, read_labelled_sounds
+from showtell.scripts.datasets.videos import LabelledVideo, read_videos
 from showtell.scripts.entity_metrics import score_entities
 from showtell.scripts.metrics import CiderD, score_captions
 
@@ -124,6 +127,18 @@ def token_classification(
     print(json.dumps(rounded(evaluate_entities(tagger, texts, expected, among)), indent=2))
 
 
+@app.command()
+def video_classification(
+    data: Annotated[Path, typer.Argument(help="Clips with a metadata.jsonl that tells their labels and groups.")],
+    *,
+    model: Annotated[str | None, typer.Option(help="A bundled model, a folder, or owner/name.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only so many clips, the first ones.")] = None,
+) -> None:
+    """Accuracy, its mean over groups, F1, confusion, what a single frame and shuffled ones would give; clips a second."""
+    videos = read_videos(data)[:limit]
+    print(json.dumps(rounded(evaluate_videos(pipeline("video-classification", model), videos)), indent=2))
+
+
 def evaluate_captions(
     caption: ImageToText, photographs: Sequence[CaptionedPhotograph], **options: Any
 ) -> dict[str, Any]:
@@ -170,6 +185,35 @@ def evaluate_sounds(classify: AudioClassification, sounds: Sequence[LabelledSoun
         **score_labels(probabilities, [sound.label for sound in sounds], classify.labels),
         "recordings": len(sounds),
         "recordings_per_second": len(sounds) / seconds,
+    }
+
+
+def evaluate_videos(classify: VideoClassification, videos: Sequence[LabelledVideo]) -> dict[str, Any]:
+    """The figures of `score_labels` and of `score_groups` for clips.
+
+    `one_frame` and `shuffled` are the accuracies for the middle frame alone and for the frames in another order: a
+    model that looks at what moves does worse there.
+    """
+    truth = [video.label for video in videos]
+
+    def is_right(answers: Iterable[Sequence[Label]]) -> list[bool]:
+        return [answer[0]["label"] == label for answer, label in zip(answers, truth, strict=True)]
+
+    def changed(places: np.ndarray) -> Iterator[np.ndarray]:
+        return (classify.read(video.path).clip.pixels[places] for video in videos)
+
+    start = perf_counter()
+    answers = classify([video.path for video in videos], top_k=None, progress=sys.stderr.isatty())
+    seconds = perf_counter() - start
+    middle = np.full(classify.frames, classify.frames // 2)
+    shuffled = np.random.default_rng(0).permutation(classify.frames)
+    return {
+        **score_labels(as_probabilities(answers, classify.labels), truth, classify.labels),
+        **score_groups(is_right(answers), [video.group for video in videos]),
+        "one_frame": fmean(is_right(classify(changed(middle)))),
+        "shuffled": fmean(is_right(classify(changed(shuffled)))),
+        "videos": len(videos),
+        "videos_per_second": len(videos) / seconds,
     }
 
 

@@ -28,7 +28,7 @@ from showtell.composition import compose
 from showtell.decoders.ensemble import Ensemble
 from showtell.encoders.video import VideoEncoder
 from showtell.memory import Memory
-from showtell.scripts.classification_metrics import score_labels
+from showtell.scripts.classification_metrics import score_groups, score_labels
 from showtell.scripts.datasets.caption_tensors import Views
 from showtell.scripts.datasets.videos import LabelledVideo, read_videos, seen_in_views
 from showtell.scripts.training import Settings, fit
@@ -175,10 +175,7 @@ def score_by_group(
     """Accuracy, macro F1, and the mean over the groups of their accuracies with its standard error."""
     scores = score_labels(probabilities, [video.label for video in videos], labels)
     right = np.array([labels[row.argmax()] == video.label for row, video in zip(probabilities, videos, strict=True)])
-    groups = np.array([video.group for video in videos])
-    each = [right[groups == group].mean() for group in sorted(set(groups))]
-    error = float(np.std(each, ddof=1) / len(each) ** 0.5) if len(each) > 1 else 0.0
-    by_group = {"group_accuracy": float(np.mean(each)), "group_standard_error": error}
+    by_group = score_groups(right, [video.group for video in videos])
     return {name: scores[name] for name in ("accuracy", "macro_f1")} | by_group
 
 
