@@ -134,7 +134,7 @@ def video_classification(
     model: Annotated[str | None, typer.Option(help="A bundled model, a folder, or owner/name.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only so many clips, the first ones.")] = None,
 ) -> None:
-    """Accuracy, its mean over groups, F1, confusion, what a single frame and shuffled ones would give; clips a second."""
+    """Accuracy, its mean over groups, F1, confusion, what one frame and shuffled ones would give; clips a second."""
     videos = read_videos(data)[:limit]
     print(json.dumps(rounded(evaluate_videos(pipeline("video-classification", model), videos)), indent=2))
 
