@@ -9,7 +9,6 @@ come, and finds the same however they are cut into chunks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 from numbers import Integral
 from typing import Any, Protocol
@@ -31,8 +30,8 @@ class Prior(Protocol):
         """The state before the first token."""
         ...
 
-    def factors(self, state: Any) -> Sequence[float]:
-        """By how much each next token multiplies the prior of the text, `(vocabulary,)`; 0 forbids."""
+    def factor(self, state: Any, token: int) -> float:
+        """By how much one more token multiplies the prior of the text; 0 forbids it. Asked once for each text."""
         ...
 
     def advance(self, state: Any, token: int) -> Any:
@@ -87,8 +86,7 @@ class Search:
         self.prior, self.blank, self.num_beams = prior, blank, num_beams
         self.blank_threshold, self.token_threshold = blank_threshold, token_threshold
         self.beam_threshold = beam_threshold
-        state = prior.start() if prior else None
-        nothing = Text(0, blank, state, prior.factors(state) if prior else None)
+        nothing = Text(0, blank, prior.start() if prior else None, {})
         self.prefixes = [Prefix(nothing, 1.0, 0.0, Path(0.0, None), NO_PATH)]
         self.settled: Said | None = None
         self.time = 0
@@ -157,7 +155,6 @@ class Search:
         if (best := totals[ranked[0]]) == 0:
             return  # a frame in which nothing is possible tells nothing
         known = {prefix.text.key: prefix for prefix in self.prefixes}
-        rivals: dict[tuple[int, Any], tuple[float, float]] = {}
         self.prefixes = []
         for key in ranked:
             if totals[key] < best * self.beam_threshold or len(self.prefixes) == self.num_beams:
@@ -165,9 +162,6 @@ class Search:
             old, parent = known.get(key), parents.get(key)
             text = old.text if old else self._extend(key, *parents[key])
             shares = blanks.get(key, 0.0) / best, labels[key] / best
-            rival = rivals.setdefault((text.token, text.state), shares)
-            if rival is not shares and rival[0] >= shares[0] and rival[1] >= shares[1]:
-                continue
             paths = follow(old, parent and parent[0], text.token, time, log_p[self.blank], log_p[text.token])
             self.prefixes.append(Prefix(text, *shares, *paths))
 
@@ -180,12 +174,14 @@ class Search:
         parents: dict[int, tuple[Prefix, int]] = {}
         least = max(blanks.values()) * self.beam_threshold
         for prefix in self.prefixes:
-            both, (key, last, _, factors) = prefix.blank + prefix.label, prefix.text
+            both, (key, last, state, factors) = prefix.blank + prefix.label, prefix.text
             for token in begins:
                 # Between two equal tokens there is a blank.
                 mass = (prefix.blank if token == last else both) * p[token]
-                if factors is not None:
-                    mass *= factors[token]
+                if self.prior is not None:
+                    if (factor := factors.get(token)) is None:
+                        factor = factors[token] = self.prior.factor(state, token)
+                    mass *= factor
                 if mass > least:
                     longer = hash((key, token))
                     labels[longer] = labels.get(longer, 0.0) + mass
@@ -194,10 +190,7 @@ class Search:
 
     def _extend(self, key: int, parent: Prefix, token: int) -> Text:
         """A text and one more token."""
-        if self.prior is None:
-            return Text(key, token, None, None)
-        state = self.prior.advance(parent.text.state, token)
-        return Text(key, token, state, self.prior.factors(state))
+        return Text(key, token, self.prior.advance(parent.text.state, token) if self.prior else None, {})
 
     def _read(self, prefix: Prefix) -> list[AlignedToken]:
         """The tokens of a prefix, by its most probable path."""

@@ -6,7 +6,6 @@ What a path has said is kept once, with back-pointers to what it said before, so
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from showtell.decoders.alignment import AlignedToken
@@ -55,12 +54,16 @@ NO_PATH = Path(-math.inf, None)
 
 
 class Text(NamedTuple):
-    """What has been said. key: tells it from other texts. token: its last. state, factors: the prior's, if any."""
+    """What has been said.
+
+    key: tells it from other texts. token: its last one. state: the prior's, if there is one.
+    factors: by how much tokens multiply its prior, as far as that was asked.
+    """
 
     key: int
     token: int
     state: Any
-    factors: Sequence[float] | None
+    factors: dict[int, float]
 
 
 class Prefix(NamedTuple):

@@ -51,8 +51,8 @@ class Texts:
     def start(self) -> tuple[int, ...]:
         return ()
 
-    def factors(self, state: tuple[int, ...]) -> list[float]:
-        return [1.0] * 9
+    def factor(self, state: tuple[int, ...], token: int) -> float:
+        return 1.0
 
     def advance(self, state: tuple[int, ...], token: int) -> tuple[int, ...]:
         return (*state, token)
@@ -70,8 +70,8 @@ class Bigrams:
     def start(self) -> int:
         return 0
 
-    def factors(self, state: int) -> list[float]:
-        return self.table[state, :-1].tolist()
+    def factor(self, state: int, token: int) -> float:
+        return float(self.table[state, token])
 
     def advance(self, state: int, token: int) -> int:
         return token
