@@ -194,6 +194,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
 def test_what_needs_an_extra_says_which(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "showtell.pipelines.jobs.ray", raising=False)
     with pytest.raises(MissingExtraError, match=r"showtell\[batch\]"):
         run_batch("image-to-text", folder, tmp_path / "output", format="parquet")
     with pytest.raises(MissingExtraError, match=r"showtell\[ray\]"):
