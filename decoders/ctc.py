@@ -65,8 +65,8 @@ class Search:
 
     A frame in which the blank has a probability of `blank_threshold` or more is not searched, it only ends what
     was being said (Chen and others 2016). In the others no token begins that has less than `token_threshold`.
-    Of all prefixes the `num_beams` best go on, if they have `beam_threshold` of what the best one has. One that
-    can never win, because a better one has the same future, makes room for others.
+    Of all prefixes the `num_beams` best go on, if they have `beam_threshold` of what the best one has. Where a
+    better one has the same future by the prior, a prefix can hardly win any more, and leaves its place to others.
 
     Raises `InputError` for `num_beams` below 1.
     """

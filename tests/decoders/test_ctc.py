@@ -61,23 +61,17 @@ class Texts:
         return 1.0
 
 
-class Bigrams:
+class Bigrams(Texts):
     """A prior that knows how often one token follows another, and ends a text."""
 
     def __init__(self, vocabulary: int, seed: int):
         self.table = np.random.default_rng(seed).uniform(0, 3, (vocabulary, vocabulary + 1))
 
-    def start(self) -> int:
-        return 0
+    def factor(self, state: tuple[int, ...], token: int) -> float:
+        return float(self.table[(0, *state)[-1], token])
 
-    def factor(self, state: int, token: int) -> float:
-        return float(self.table[state, token])
-
-    def advance(self, state: int, token: int) -> int:
-        return token
-
-    def end(self, state: int) -> float:
-        return float(self.table[state, -1])
+    def end(self, state: tuple[int, ...]) -> float:
+        return float(self.table[(0, *state)[-1], -1])
 
     def of(self, text: tuple[int, ...]) -> float:
         steps = [self.table[pair] for pair in pairwise((0, *text))]

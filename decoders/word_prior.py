@@ -1,0 +1,211 @@
+"""The prior of texts by their words: an n-gram model of words, in which words that it does not know can be spelled.
+
+    P(text) = prod P(word | words before) and P(end | words before)
+    P(word | before) = p(word | before)                             for a word that the model knows
+                     = p(unknown | before) p(its letters)           for any other
+
+Two levels, as in Hori and others (Multi-level language modeling and decoding for open vocabulary, 2017). While a
+word is being said only its beginning is known, and counts as much as all words that begin so:
+
+    P(beginning) = sum of p(word) over the known words that begin so + p(unknown) p(these letters)
+
+When the word ends, P(word | before) takes the place of that.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from showtell.decoders.ngram import BOUNDARY, Level, NGram
+from showtell.errors import InputError, ModelError
+
+# Tokens of the model of words: after the boundary the unknown word, then the vocabulary.
+UNKNOWN, FIRST_WORD = 1, 2
+# Beginnings of words that are remembered, half a kilobyte each. After so many they are forgotten.
+REMEMBERED = 30_000
+
+Context = tuple[int, ...]
+
+
+class Beginning:
+    """How a word may begin: a node of the tree of all words, of which there is what was looked at.
+
+    text: its letters. first, last: the vocabulary's words from `first` up to, not including, `last` begin so.
+    context, log_spelled: of the spelling model, after these letters.
+    probability: P(beginning). longer: the beginnings with one more letter, by its token. factors: by how much each
+        letter multiplies the prior.
+    """
+
+    __slots__ = ("context", "factors", "first", "last", "log_spelled", "longer", "probability", "text")
+
+    def __init__(self, text: str, first: int, last: int, context: Context, log_spelled: float, probability: float):
+        self.text, self.first, self.last, self.context = text, first, last, context
+        self.log_spelled, self.probability = log_spelled, probability
+        self.longer: dict[int, Beginning] = {}
+        self.factors: dict[int, float] = {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Beginning) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
+# The words before, as far as they matter, and the word that has begun.
+State = tuple[Context, Beginning]
+
+
+class WordPrior:
+    """A `Prior` (`ctc.py`) over texts whose tokens are characters, where a space ends a word.
+
+    What it tells the search is `P(text) ** weight * exp(bonus) ** words`.
+
+    characters: of each token; "" for one that is none. vocabulary: the known words, sorted.
+    words: over the boundary, the unknown word and the vocabulary.
+    spelling: over the boundary and the characters of `alphabet`. Without it there are no words but the known ones.
+
+    Raises `InputError` for characters without a space.
+    """
+
+    def __init__(
+        self,
+        characters: Sequence[str],
+        vocabulary: Sequence[str],
+        words: NGram,
+        *,
+        spelling: NGram | None = None,
+        alphabet: str = "",
+        weight: float = 1.0,
+        bonus: float = 0.0,
+    ):
+        if " " not in characters:
+            raise InputError("a prior of words needs to know where words end; characters with a space would do.")
+        self.characters, self.space, self.vocabulary = characters, characters.index(" "), vocabulary
+        self.words, self.spelling = words, spelling
+        self.letters = {character: number for number, character in enumerate(alphabet, BOUNDARY + 1)}
+        self.weight, self.bonus = weight, bonus
+        probabilities = [math.exp(words.log_prob((), FIRST_WORD + place)) for place in range(len(vocabulary))]
+        self.cumulative = np.concatenate([[0], np.cumsum(probabilities)]).tolist()
+        self.log_unknown = words.log_prob((), UNKNOWN)
+        spelled = spelling.advance((), BOUNDARY) if spelling else ()
+        self.nothing, self.remembered = Beginning("", 0, len(vocabulary), spelled, 0.0, 1.0), 0
+
+    @classmethod
+    def of_list(cls, characters: Sequence[str], vocabulary: Iterable[str]) -> WordPrior:
+        """The prior by which only the words of a list exist, all alike.
+
+        Raises `InputError` for a word that cannot be spelled by the characters.
+        """
+        words = sorted(set(vocabulary))
+        for word in words:
+            if not word or not set(word) <= set(characters) - {" "}:
+                raise InputError(f"{word!r}: a word of the characters {''.join(characters)!r} would do.")
+        alike = np.zeros(FIRST_WORD + len(words), np.uint8)
+        level = Level(np.arange(len(alike), dtype=np.uint16), alike, alike[:0].astype(np.int8), alike[:0])
+        return cls(characters, words, NGram([level]), weight=0.0)
+
+    @classmethod
+    def open(cls, file: str | Path, characters: Sequence[str], *, weight: float, bonus: float) -> WordPrior:
+        """Open what `save` wrote. Raises `ModelError` for another file."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            arrays = load_file(file)
+            return cls(
+                characters,
+                arrays["vocabulary"].tobytes().decode().split("\n"),
+                NGram.from_arrays(part(arrays, "words")),
+                spelling=NGram.from_arrays(part(arrays, "spelling")),
+                alphabet=arrays["alphabet"].tobytes().decode(),
+                weight=weight,
+                bonus=bonus,
+            )
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise ModelError(f"{file}: this is no prior of words ({error}); one that was saved would do.") from error
+
+    def save(self, file: str | Path) -> None:
+        """Write what `open` opens: all but the characters, the weight and the bonus."""
+        from safetensors.numpy import save_file
+
+        texts = {"vocabulary": "\n".join(self.vocabulary), "alphabet": "".join(self.letters)}
+        arrays = {name: np.frombuffer(text.encode(), np.uint8) for name, text in texts.items()}
+        for name, model in (("words", self.words), ("spelling", self.spelling)):
+            arrays |= {f"{name}.{key}": array for key, array in (model.arrays() if model else {}).items()}
+        save_file(arrays, file)
+
+    def start(self) -> State:
+        """No word has been said, nor begun."""
+        return self.words.advance((), BOUNDARY), self.nothing
+
+    def factor(self, state: State, token: int) -> float:
+        """By how much one more character multiplies the prior."""
+        context, begun = state
+        if token == self.space:
+            return self._word_factor(context, begun) if begun.text else 1.0
+        if (factor := begun.factors.get(token)) is None:
+            longer = self._extend(begun, token).probability
+            factor = begun.factors[token] = (longer / begun.probability) ** self.weight if longer else 0.0
+        return factor
+
+    def advance(self, state: State, token: int) -> State:
+        """The state after one more character."""
+        context, begun = state
+        if token != self.space:
+            return context, self._extend(begun, token)
+        return (self.words.advance(context, self._number(begun)), self.nothing) if begun.text else state
+
+    def end(self, state: State) -> float:
+        """By how much it multiplies the prior that the last word ends, and the text with it."""
+        context, begun = state
+        factor = 1.0
+        if begun.text:
+            factor, context = self._word_factor(context, begun), self.words.advance(context, self._number(begun))
+        return factor * math.exp(self.weight * self.words.log_prob(context, BOUNDARY))
+
+    def _word_factor(self, context: Context, begun: Beginning) -> float:
+        """By how much it multiplies the prior that a word which has begun so is complete."""
+        if (number := self._number(begun)) == UNKNOWN and self.spelling is None:
+            return 0.0
+        log_prob = self.words.log_prob(context, number)
+        if number == UNKNOWN and self.spelling is not None:
+            log_prob += begun.log_spelled + self.spelling.log_prob(begun.context, BOUNDARY)
+        return math.exp(self.weight * (log_prob - math.log(begun.probability)) + self.bonus)
+
+    def _number(self, begun: Beginning) -> int:
+        """The token of a complete word in the model of words."""
+        known = begun.first < begun.last and self.vocabulary[begun.first] == begun.text
+        return FIRST_WORD + begun.first if known else UNKNOWN
+
+    def _extend(self, begun: Beginning, token: int) -> Beginning:
+        """A beginning with one more letter."""
+        if (longer := begun.longer.get(token)) is None:
+            if self.remembered >= REMEMBERED:
+                self.nothing.longer.clear()
+                self.remembered = 0
+            longer = begun.longer[token] = self._look_up(begun, self.characters[token])
+            self.remembered += 1
+        return longer
+
+    def _look_up(self, begun: Beginning, letter: str) -> Beginning:
+        """What the vocabulary and the spelling model say of one more letter."""
+        text, after = begun.text + letter, begun.text + chr(ord(letter) + 1)
+        first = bisect_left(self.vocabulary, text, begun.first, begun.last)
+        last = bisect_left(self.vocabulary, after, first, begun.last)
+        probability = self.cumulative[last] - self.cumulative[first]
+        if self.spelling is None:
+            return Beginning(text, first, last, (), -math.inf, probability)
+        number = self.letters.get(letter, BOUNDARY)
+        log_spelled = begun.log_spelled + self.spelling.log_prob(begun.context, number)
+        probability += math.exp(self.log_unknown + log_spelled)
+        return Beginning(text, first, last, self.spelling.advance(begun.context, number), log_spelled, probability)
+
+
+def part(arrays: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    """The arrays under a name."""
+    return {key.removeprefix(f"{name}."): array for key, array in arrays.items() if key.startswith(f"{name}.")}
