@@ -45,10 +45,10 @@ class NGram:
         self.levels = levels
         self.order, self.vocabulary = len(levels), len(levels[0].tokens)
         # Single numbers are read from memoryviews several times as fast as from arrays.
-        self._tokens = [memoryview(level.tokens) for level in levels]
-        self._log_probs = [memoryview(level.log_probs) for level in levels]
-        self._backoffs = [memoryview(level.backoffs) for level in levels]
-        self._first = [memoryview(np.concatenate([[0], level.children]).cumsum(dtype=np.int32)) for level in levels]
+        self._tokens = [level.tokens.data for level in levels]
+        self._log_probs = [level.log_probs.data for level in levels]
+        self._backoffs = [level.backoffs.data for level in levels]
+        self._first = [np.concatenate([[0], level.children]).cumsum(dtype=np.int32).data for level in levels]
         self._places: dict[tuple[int, ...], int] = {}
 
     def log_prob(self, context: tuple[int, ...], token: int) -> float:

@@ -38,9 +38,8 @@ def kneser_ney(sentences: list[list[int]], order: int, vocabulary: int) -> dict[
         for ngram, tokens_before in before.items():
             counts[length][ngram] = len(tokens_before)
     total = sum(counts[1].values())
-    p = {(token,): max(counts[1][token,] / total, 1e-7) for token in range(vocabulary)}
-    scale = sum(p.values())
-    p = {ngram: share / scale for ngram, share in p.items()}
+    shares = [max(counts[1][token,] / total, 1e-7) for token in range(vocabulary)]
+    p: dict[tuple[int, ...], float] = {(token,): share / sum(shares) for token, share in enumerate(shares)}
     for length in range(2, order + 1):
         values = np.array([*counts[length].values()], float)
         lost = dict(zip(counts[length], np.minimum(discount(values), values), strict=True))
