@@ -9,6 +9,8 @@ come, and finds the same however they are cut into chunks.
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Container
 from itertools import pairwise
 from numbers import Integral
 from typing import Any, Protocol
@@ -26,12 +28,17 @@ class Prior(Protocol):
     Its states may be anything that has a hash. Texts whose states are equal have the same future.
     """
 
+    @property
+    def raising(self) -> Container[int]:
+        """The tokens whose factor may be above 1. Others are asked for only where they could win without it."""
+        ...
+
     def start(self) -> Any:
         """The state before the first token."""
         ...
 
     def factor(self, state: Any, token: int) -> float:
-        """By how much one more token multiplies the prior of the text; 0 forbids it. Asked once for each text."""
+        """By how much one more token multiplies the prior of a text; 0 forbids it."""
         ...
 
     def advance(self, state: Any, token: int) -> Any:
@@ -65,8 +72,9 @@ class Search:
 
     A frame in which the blank has a probability of `blank_threshold` or more is not searched, it only ends what
     was being said (Chen and others 2016). In the others no token begins that has less than `token_threshold`.
-    Of all prefixes the `num_beams` best go on, if they have `beam_threshold` of what the best one has. Where a
-    better one has the same future by the prior, a prefix can hardly win any more, and leaves its place to others.
+    Of all prefixes the `num_beams` best go on, if they have `beam_threshold` of what the best one has. After a frame
+    of blank, of those with the same future by the prior one goes on: the others could hardly win any more, and their
+    places let other words be heard.
 
     Raises `InputError` for `num_beams` below 1.
     """
@@ -172,20 +180,24 @@ class Search:
         blanks = {prefix.text.key: (prefix.blank + prefix.label) * p[self.blank] for prefix in self.prefixes}
         labels = {prefix.text.key: prefix.label * p[prefix.text.token] for prefix in self.prefixes}
         parents: dict[int, tuple[Prefix, int]] = {}
-        least = max(blanks.values()) * self.beam_threshold
+        # The best totals so far, the least of them first: a longer text that has less has no place.
+        best = [blank + label for blank, label in zip(blanks.values(), labels.values(), strict=True)]
+        best += [max(best) * self.beam_threshold] * (self.num_beams - len(best))
+        heapq.heapify(best)
         for prefix in self.prefixes:
             both, (key, last, state, factors) = prefix.blank + prefix.label, prefix.text
             for token in begins:
                 # Between two equal tokens there is a blank.
                 mass = (prefix.blank if token == last else both) * p[token]
-                if self.prior is not None:
+                if self.prior is not None and (mass > best[0] or token in self.prior.raising):
                     if (factor := factors.get(token)) is None:
                         factor = factors[token] = self.prior.factor(state, token)
                     mass *= factor
-                if mass > least:
+                if mass > best[0]:
                     longer = hash((key, token))
                     labels[longer] = labels.get(longer, 0.0) + mass
                     parents[longer] = prefix, token
+                    heapq.heapreplace(best, mass)
         return blanks, labels, parents
 
     def _extend(self, key: int, parent: Prefix, token: int) -> Text:

@@ -87,6 +87,7 @@ class WordPrior:
             raise InputError("a prior of words needs to know where words end; characters with a space would do.")
         self.characters, self.space, self.vocabulary = characters, characters.index(" "), vocabulary
         self.words, self.spelling = words, spelling
+        self.raising = {self.space}
         self.letters = {character: number for number, character in enumerate(alphabet, BOUNDARY + 1)}
         self.weight, self.bonus = weight, bonus
         probabilities = [math.exp(words.log_prob((), FIRST_WORD + place)) for place in range(len(vocabulary))]

@@ -48,6 +48,8 @@ def enumerate_texts(log_probs: np.ndarray, blank: int = 0) -> dict[tuple[int, ..
 class Texts:
     """A prior without opinion, to which all texts have futures of their own."""
 
+    raising = range(9)
+
     def start(self) -> tuple[int, ...]:
         return ()
 

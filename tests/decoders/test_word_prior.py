@@ -93,6 +93,15 @@ def test_a_beginning_is_as_probable_as_all_words_that_begin_so() -> None:
         assert factor == pytest.approx(expected / before)
 
 
+def test_letters_never_raise_the_prior() -> None:
+    prior = open_prior(weight=0.7, bonus=2.0)
+    for text in product(range(1, len(CHARACTERS)), repeat=4):
+        state = prior.start()
+        for token in text:
+            assert prior.factor(state, token) <= 1 or token in prior.raising
+            state = prior.advance(state, token)
+
+
 def test_of_a_list_only_its_words_exist_and_all_alike() -> None:
     prior = WordPrior.of_list(CHARACTERS, ["ab", "c", "abc", "c"])
     texts = ["".join(text) for length in range(6) for text in product("abc ", repeat=length)]
