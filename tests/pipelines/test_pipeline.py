@@ -97,7 +97,7 @@ def test_a_model_on_this_machine_has_no_revisions(tiny: Path) -> None:
 
 @pytest.mark.parametrize("task", ["image-to-txt", "", "Image-To-Text", None, 3, ["image-to-text"]])
 def test_an_unknown_task_is_an_input_error_that_lists_the_known(task: Any) -> None:
-    with pytest.raises(InputError, match="image-to-text, .* would do") as caught:
+    with pytest.raises(InputError, match=r"image-to-text, .* would do") as caught:
         pipeline(task)
     assert repr(task) in str(caught.value)
 
