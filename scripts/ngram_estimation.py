@@ -14,8 +14,8 @@ import numpy as np
 from showtell.decoders.ngram import BOUNDARY, TENTH_BIT, Level, NGram
 from showtell.errors import InputError
 
-# Bits of an n-gram's number.
-ALL_BITS = 64
+# Of a token as answering reads it, and of an n-gram's number.
+TOKEN_BITS, ALL_BITS = 16, 64
 # Of a token that was never seen.
 LEAST_PROBABILITY = 1e-7
 
@@ -42,11 +42,13 @@ class Estimate(NamedTuple):
 class NGramEstimator:
     """Estimates models over the tokens from 0 to `vocabulary - 1`, from n-grams of up to `order` tokens.
 
-    Raises `InputError` if such an n-gram does not fit into 64 bits.
+    Raises `InputError` if a token does not fit into 16 bits, or such an n-gram into 64.
     """
 
     def __init__(self, vocabulary: int, order: int):
         self.vocabulary, self.order, self.bits = vocabulary, order, (vocabulary - 1).bit_length()
+        if self.bits > TOKEN_BITS:
+            raise InputError(f"vocabulary={vocabulary}: up to {1 << TOKEN_BITS} tokens would do.")
         if self.bits * order > ALL_BITS:
             raise InputError(f"order={order}: with {vocabulary} tokens, up to {ALL_BITS // self.bits} would do.")
 

@@ -105,3 +105,5 @@ def test_pruning_leaves_out_what_costs_least() -> None:
 def test_what_does_not_fit_into_a_number_is_refused() -> None:
     with pytest.raises(InputError, match="order=5: with 60000 tokens, up to 4 would do"):
         NGramEstimator(60_000, 5)
+    with pytest.raises(InputError, match="vocabulary=70000: up to 65536 tokens would do"):
+        NGramEstimator(70_000, 2)
