@@ -211,7 +211,7 @@ class Listen(Graph):
     The decoder's state comes in as `hidden` and goes out as `next_hidden`, and so on.
     """
 
-    def __init__(self, encoder: SpectrogramEncoder, decoder: CTCDecoder):
+    def __init__(self, encoder: ImageEncoder | SpectrogramEncoder | TextEncoder, decoder: CTCDecoder):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
 

@@ -59,7 +59,9 @@ class VideoEncoder(ImageEncoder):
         frames = torch.zeros(2, self.frames, self.image_size, self.image_size, 3, dtype=torch.uint8)
         return {"frames": frames}, {"frames": {0: "batch", 1: "positions"}}
 
-    def forward(self, frames: Tensor) -> Memory:
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]: it reads frames, not pixels
+        self, frames: Tensor
+    ) -> Memory:
         """Encode `frames` of `(batch, time, height, width, 3)`, 0 to 255, red, green, blue."""
         maps = self.feature_map(frames.flatten(0, 1))
         features = (self.changes(maps.mean(dim=(2, 3)).unflatten(0, frames.shape[:2])) - self.center) / self.spread

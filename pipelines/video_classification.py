@@ -159,7 +159,9 @@ class VideoClassification(Pipeline[Recording, list[VideoLabel]]):
             # The windows are a pipeline's inputs like others: read ahead, batched, and answered in order.
             for labels in self(windows(), top_k=top_k, return_attention=return_attention):
                 timestamp = times.pop(0)
-                answers += [VideoLabel(**label, timestamp=timestamp) for label in labels]
+                for label in labels:
+                    label["timestamp"] = timestamp
+                answers += labels
         except Exception as error:
             return error
         return answers

@@ -21,7 +21,6 @@ from showtell.scripts.datasets.captions import read_captions
 from showtell.scripts.datasets.conll import read_marked_texts
 from showtell.scripts.datasets.sentiment import read_labelled
 from showtell.scripts.datasets.sounds import read_labelled_sounds
-from showtell.scripts.entity_metrics import Agreement, EntityScores
 from showtell.scripts.evaluate import evaluate_captions, evaluate_entities, evaluate_labels, evaluate_sounds
 
 CARDS = Path(__file__).with_name("cards")
@@ -120,10 +119,10 @@ def write_card(folder: Path, template: str, figures: Mapping[str, Any]) -> None:
     (folder / CARD).write_text(text, encoding="utf-8")
 
 
-def entity_table(figures: EntityScores) -> str:
+def entity_table(figures: Mapping[str, Any]) -> str:
     """Precision, recall and F1 of each label, and of all."""
 
-    def row(name: str, one: Agreement) -> str:
+    def row(name: str, one: Mapping[str, Any]) -> str:
         return f"| {name} | {one['precision']:.3f} | {one['recall']:.3f} | {one['f1']:.3f} |"
 
     return "\n".join([*(row(label, one) for label, one in figures["labels"].items()), row("all", figures)])

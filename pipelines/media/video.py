@@ -123,7 +123,7 @@ def read_windows(
         yield Clip(np.stack(held), (read - frames) * step, min(read * step, video.end))
 
 
-def find_pictures(source: Any) -> Sequence[Any] | None:
+def find_pictures(source: Any) -> Sequence[Any] | np.ndarray | None:
     """The single pictures of a clip, in order; None for what should be a file. Raises `InputError` for none at all."""
     if isinstance(source, np.ndarray):
         if source.ndim != 4 or not len(source):

@@ -42,7 +42,7 @@ def put_into_a_room(sound: np.ndarray, rng: np.random.Generator, sampling_rate: 
 def add_noise(sound: np.ndarray, rng: np.random.Generator, others: Sequence[np.ndarray]) -> np.ndarray:
     """Add, between 6 and 30 decibels below it, noise of some colour, or what another recording holds."""
     if others and rng.random() < 0.4:
-        noise = np.resize(others[rng.integers(len(others))], len(sound))
+        noise = np.resize(others[int(rng.integers(len(others)))], len(sound))
     else:
         # From white to brown: the power falls as the frequency to the power of 0 to 2.
         spectrum = np.fft.rfft(rng.normal(size=len(sound)))

@@ -56,7 +56,7 @@ def folder(write_video: WriteVideo, tmp_path_factory: pytest.TempPathFactory) ->
     with av.open(str(folder / "covered.m4a"), "w", format="mp4") as container:
         cover: Any = container.add_stream("png", rate=1)
         cover.width, cover.height, cover.pix_fmt = 8, 8, "rgb24"
-        cover.disposition = av.stream.Disposition.attached_pic
+        cover.disposition = av.stream.Disposition.attached_pic  # pyright: ignore[reportAttributeAccessIssue]
         container.mux(cover.encode(av.VideoFrame(8, 8, "rgb24")))
         container.mux(cover.encode(None))
     with av.open(str(folder / "no_frames.avi"), "w") as container:
