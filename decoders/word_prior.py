@@ -26,6 +26,8 @@ from showtell.errors import InputError, ModelError
 
 # Tokens of the model of words: after the boundary the unknown word, then the vocabulary.
 UNKNOWN, FIRST_WORD = 1, 2
+# The logarithm of the probability of a letter that the spelling model does not know.
+LOG_STRANGE_LETTER = math.log(1e-6)
 # Beginnings of words that are remembered, half a kilobyte each. After so many they are forgotten.
 REMEMBERED = 30_000
 
@@ -201,10 +203,12 @@ class WordPrior:
         probability = self.cumulative[last] - self.cumulative[first]
         if self.spelling is None:
             return Beginning(text, first, last, (), -math.inf, probability)
-        number = self.letters.get(letter, BOUNDARY)
-        log_spelled = begun.log_spelled + self.spelling.log_prob(begun.context, number)
+        context, log_spelled = (), begun.log_spelled + LOG_STRANGE_LETTER
+        if (number := self.letters.get(letter)) is not None:
+            context = self.spelling.advance(begun.context, number)
+            log_spelled = begun.log_spelled + self.spelling.log_prob(begun.context, number)
         probability += math.exp(self.log_unknown + log_spelled)
-        return Beginning(text, first, last, self.spelling.advance(begun.context, number), log_spelled, probability)
+        return Beginning(text, first, last, context, log_spelled, probability)
 
 
 def part(arrays: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:

@@ -70,6 +70,11 @@ def test_a_text_is_as_probable_as_its_words(text: str) -> None:
     assert prior_of(open_prior(weight=0.7, bonus=1.5), text) == pytest.approx(math.exp(weighed))
 
 
+def test_a_strange_letter_is_improbable_and_not_impossible() -> None:
+    prior = WordPrior([*CHARACTERS, "z"], VOCABULARY, WORDS, spelling=SPELLING, alphabet="abc")
+    assert 0 < prior.factor(prior.advance(prior.start(), 2), 5) < 1e-6
+
+
 def test_spaces_between_words_count_as_one() -> None:
     prior = open_prior()
     for text in (" a ab", "a  ab", "a ab "):

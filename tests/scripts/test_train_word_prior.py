@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from showtell.decoders.word_prior import WordPrior
+from showtell.scripts.train_word_prior import bits_per_character, main
+
+TEXT = """The cat sat on the mat. The dog sat on the cat.
+A dog ran to the mat and a cat ran to the dog.
+The cat and the dog sat and ran."""
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prior")
+    (folder / "text.txt").write_text(TEXT)
+    main(folder / "prior.safetensors", [folder / "text.txt"], vocabulary=8, threshold=0.0)
+    return folder / "prior.safetensors"
+
+
+def open_prior(file: Path) -> WordPrior:
+    return WordPrior.open(file, ["", " ", *"abcdefghijklmnopqrstuvwxyz"], weight=1.0, bonus=0.0)
+
+
+def test_known_are_the_most_frequent_words_that_come_twice(file: Path) -> None:
+    assert open_prior(file).vocabulary == ["a", "and", "cat", "dog", "mat", "ran", "sat", "the"]
+
+
+def test_it_foresees_texts_like_those_that_it_read(file: Path) -> None:
+    prior = open_prior(file)
+    likely = bits_per_character(prior, ["the cat sat on the mat"])
+    assert likely < bits_per_character(prior, ["mat the on sat cat the"]) / 1.5
+    assert likely < 1 < bits_per_character(prior, ["omit atoms"])
+
+
+def test_no_letter_of_the_alphabet_is_impossible(file: Path) -> None:
+    assert math.isfinite(bits_per_character(open_prior(file), ["zebra quiz", "the vixen"]))
+
+
+def test_it_says_how_well_it_does(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = file.with_name("text.txt")
+    main(file.with_name("again.safetensors"), [text], dev=[text], vocabulary=8)
+    size, quality = capsys.readouterr().out.splitlines()
+    assert "8 words, n-grams [10, " in size
+    assert float(quality.split(": ")[1].split()[0]) < 1.5
