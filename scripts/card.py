@@ -7,6 +7,7 @@ python -m showtell.scripts.card image-to-text MODEL DEV
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
@@ -21,7 +22,14 @@ from showtell.scripts.datasets.captions import read_captions
 from showtell.scripts.datasets.conll import read_marked_texts
 from showtell.scripts.datasets.sentiment import read_labelled
 from showtell.scripts.datasets.sounds import read_labelled_sounds
-from showtell.scripts.evaluate import evaluate_captions, evaluate_entities, evaluate_labels, evaluate_sounds
+from showtell.scripts.datasets.videos import read_videos
+from showtell.scripts.evaluate import (
+    evaluate_captions,
+    evaluate_entities,
+    evaluate_labels,
+    evaluate_sounds,
+    evaluate_videos,
+)
 
 CARDS = Path(__file__).with_name("cards")
 # fp16, so two bytes a weight.
@@ -100,6 +108,18 @@ def text_classification(
         known |= {f"{name}_{key}": figures[key] for key in ("accuracy", "macro_f1", "calibration_error")}
         known |= {f"{name}_f1_{label}": f1 for label, f1 in figures["f1"].items()}
     write_card(model, "sentiment.md", known)
+
+
+@app.command()
+def video_classification(
+    model: Annotated[Path, typer.Argument(help="The bundle's folder, of the name of a card; its README.md is new.")],
+    dev: Annotated[Path, typer.Argument(help="Clips with their labels and groups.")],
+    cross_validation: Annotated[Path, typer.Argument(help="The figures that the training script left.")],
+) -> None:
+    """The card of a classifier of video, `human-actions` or `surveillance-fights`."""
+    figures = evaluate_videos(pipeline("video-classification", model), read_videos(dev))
+    known = json.loads(cross_validation.read_text(encoding="utf-8"))
+    write_card(model, f"{model.name.replace('-', '_')}.md", figures | {f"cv_{key}": known[key] for key in known})
 
 
 def write_card(folder: Path, template: str, figures: Mapping[str, Any]) -> None:

@@ -51,7 +51,7 @@ def main(
     members: Annotated[int, typer.Option(help="Classifiers whose probabilities are averaged.")] = 6,
     hidden_size: Annotated[int, typer.Option(help="Of each recurrent network, in each direction.")] = 32,
     cell: Annotated[str, typer.Option(help="rnn, lstm or gru.")] = "lstm",
-    epochs: int = 20,
+    epochs: int = 40,
     folds: Annotated[int, typer.Option(help="Of the cross-validation; 0 leaves it out.")] = 7,
     lender: Annotated[list[str] | None, typer.Option(help="Bundled models that hold the same CNN.")] = None,
     terms: Annotated[str, typer.Option(help="For what the model may be used: that is for your data to say.")] = "",
@@ -87,7 +87,7 @@ def main(
         decoder, scaled = new_decoder(train)
         sampler = WeightedRandomSampler(weights[train].tolist(), len(train))
         batches = DataLoader(Views(scaled[:, train], targets[train]), BATCH_SIZE, sampler=sampler)
-        settings = Settings(epochs, learning_rate=2e-3, watch="epoch", weight_decay=0.05, patience=epochs, seed=seed)
+        settings = Settings(epochs, learning_rate=2e-3, watch="epoch", weight_decay=0.5, patience=epochs, seed=seed)
         done = iter(range(epochs))
         fit(decoder, batches, tell_labels, lambda _: {"epoch": next(done)}, settings, folder)
         return decoder.eval(), scaled
@@ -176,7 +176,7 @@ def score_by_group(
     scores = score_labels(probabilities, [video.label for video in videos], labels)
     right = np.array([labels[row.argmax()] == video.label for row, video in zip(probabilities, videos, strict=True)])
     by_group = score_groups(right, [video.group for video in videos])
-    return {name: scores[name] for name in ("accuracy", "macro_f1")} | by_group
+    return {name: scores[name] for name in ("accuracy", "macro_f1")} | by_group | {"videos": len(videos)}
 
 
 def kept(file: Path, compute: Callable[[], Tensor]) -> Tensor:
