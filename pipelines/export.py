@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # What their caller must know of the model's parts.
 SETTINGS = (
     "image_size", "frames", "grid", "start", "end", "pad", "unknown", "characters", "longest_word", "labels", "scheme",
+    "blank", "lookahead",
 )  # fmt: skip
 # How the tasks of texts begin.
 READ_A_TEXT = """\
@@ -28,14 +29,27 @@ READ_A_TEXT = """\
    any other, for which the letter under its accent may stand; and 0 after the word's end.
 3. `places` says where in that list each word of each text stands; 0 after a text's end.
 """
-# What a task's graphs do together, for who writes their caller.
-HOW_TO_CALL = {
-    "audio-classification": """\
+# How the tasks of sound begin.
+READ_A_RECORDING = """\
 1. Make the recording 16 kHz mono, with full scale at 1.
 2. `features` are Kaldi's filter banks of it, as `torchaudio.compliance.kaldi.fbank(sound, num_mel_bins=80)` computes
    them, the end of the sound filled up with zeros, so that there is a frame for each 10 ms. `lengths` is how many there
    are; after a recording's end they are -15.942385, which is silence.
+"""
+# What a task's graphs do together, for who writes their caller.
+HOW_TO_CALL = {
+    "audio-classification": READ_A_RECORDING
+    + """\
 3. `answer` gives the log-probabilities of `labels`, and the weight of each 40 ms.
+""",
+    "automatic-speech-recognition": READ_A_RECORDING
+    + """\
+3. `listen` gives the log-probabilities of the tokens for each 40 ms, of which one is `blank` and says nothing. Take the
+   best of each, merge runs of equal ones and leave out `blank`, or search by prefix beams. `tokenizer.json` has the
+   tokens' characters.
+4. `hidden` and `cell` are zeros at first. Of a stream give what `next_hidden` and `next_cell` were, in `lengths` only
+   multiples of 4 until it ends, and in `features` behind them at least `lookahead` frames that follow; give these
+   again the next time.
 """,
     "image-to-text": """\
 1. Squeeze the photograph to a square of `image_size` pixels, RGB, 0 to 255; do not crop it.
