@@ -87,7 +87,15 @@ def main(
         decoder, scaled = new_decoder(train)
         sampler = WeightedRandomSampler(weights[train].tolist(), len(train))
         batches = DataLoader(Views(scaled[:, train], targets[train]), BATCH_SIZE, sampler=sampler)
-        settings = Settings(epochs, learning_rate=2e-3, watch="epoch", weight_decay=0.5, patience=epochs, seed=seed)
+        settings = Settings(
+            epochs,
+            learning_rate=2e-3,
+            watch="epoch",
+            weight_decay=0.5,
+            average_decay=0.9,  # there are few batches
+            patience=epochs,
+            seed=seed,
+        )
         done = iter(range(epochs))
         fit(decoder, batches, tell_labels, lambda _: {"epoch": next(done)}, settings, folder)
         return decoder.eval(), scaled
