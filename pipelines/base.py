@@ -73,6 +73,8 @@ class Pipeline(ABC, Generic[Item, Answer]):
     batch_cost: ClassVar[float]
     # So many inputs are read before they are batched.
     window: ClassVar[int]
+    # An array or a column of a table is one input, as a picture is, or holds many, as of texts.
+    arrays_hold_many: ClassVar[bool] = False
     # Each task names its own options.
     __call__: Callable[..., Any]
 
@@ -105,7 +107,9 @@ class Pipeline(ABC, Generic[Item, Answer]):
         if isinstance(inputs, (str, bytes, bytearray, memoryview, PathLike, Mapping)):
             return True
         # Not `__array_interface__`: to ask a PIL image for it is to decode the file, which may fail.
-        if hasattr(inputs, "read") or hasattr(inputs, "__array__"):
+        if hasattr(inputs, "__array__"):
+            return not (self.arrays_hold_many and hasattr(inputs, "__iter__"))
+        if hasattr(inputs, "read"):
             return True
         return not (hasattr(inputs, "__iter__") or (hasattr(inputs, "__getitem__") and hasattr(inputs, "__len__")))
 

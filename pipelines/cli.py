@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -29,6 +28,7 @@ from showtell.pipelines import (
     pipeline_class,
 )
 from showtell.pipelines.jobs.command import batch_task
+from showtell.pipelines.json_lines import json_line
 from showtell.pipelines.media.text import printable
 from showtell.pipelines.report import entities
 
@@ -55,8 +55,6 @@ HELP = {
 INPUTS = "Files, or for a task of texts the texts themselves. `-` is standard input: one file, or one text a line."
 # Tasks whose answers a terminal shows in the texts themselves, and not in a table.
 PAINTED = {"token-classification": entities.paint}
-# What JSON leaves as it is, though some readers end a line there.
-LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
 # Above so many inputs a terminal shows a bar.
 LONG_WORK = 20
 
@@ -146,8 +144,7 @@ def show(
         name = printable(given.encode(errors="backslashreplace").decode())  # a file's name need not be UTF-8
         if as_json:
             outcome = {"error": {"type": type(error).__name__, "message": str(error)}} if error else {"output": answer}
-            line = json.dumps({"input": given, **outcome}, ensure_ascii=False, default=plain)
-            print(line.translate(LINE_ENDS).encode(errors="backslashreplace").decode(), flush=True)
+            print(json_line({"input": given, **outcome}).decode(), flush=True)
         elif paint:
             Console().print(Text(str(error), style="red") if error else paint(given, answer))
         elif error:
@@ -159,13 +156,6 @@ def show(
     if table.rows:
         Console().print(table)
     return failed
-
-
-def plain(value: Any) -> Any:
-    """Arrays and NumPy's numbers as JSON knows them."""
-    if isinstance(value, (np.ndarray, np.generic)):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def command_of(task: str, answer: Callable[..., None]) -> Callable[..., None]:

@@ -51,6 +51,7 @@ class TextClassification(Pipeline[Text, list[TextLabel]]):
     task: ClassVar[str] = "text-classification"
     batch_cost: ClassVar[float] = 2048  # words, padding counted; larger batches are slower
     window: ClassVar[int] = 128
+    arrays_hold_many: ClassVar[bool] = True
 
     def __init__(self, bundle: Bundle, runtime: Runtime):
         super().__init__(bundle, runtime)
@@ -100,11 +101,6 @@ class TextClassification(Pipeline[Text, list[TextLabel]]):
         check_top_k(top_k)
         how = HowToRun(batch_size, on_error, progress)
         return self.run(texts, lambda read: self.answer(read, top_k, return_attention), how)
-
-    def is_one(self, inputs: Any) -> bool:
-        """Tell one text from many; an array or a column of a table, which elsewhere is one input, holds many."""
-        column = hasattr(inputs, "__array__") and hasattr(inputs, "__iter__") and not isinstance(inputs, str)
-        return super().is_one(inputs) and not column
 
     def read(self, source: Any) -> Text:
         """Where a text's words stand."""

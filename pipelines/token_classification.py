@@ -46,6 +46,7 @@ class TokenClassification(Pipeline[Text, list[Entity]]):
     task: ClassVar[str] = "token-classification"
     batch_cost: ClassVar[float] = 100_000  # characters, of which a word takes about six
     window: ClassVar[int] = 512
+    arrays_hold_many: ClassVar[bool] = True
 
     def __init__(self, bundle: Bundle, runtime: Runtime):
         super().__init__(bundle, runtime)
@@ -99,11 +100,6 @@ class TokenClassification(Pipeline[Text, list[Entity]]):
         """
         how = HowToRun(batch_size, on_error, progress)
         return self.run(self.as_split(texts) if words else texts, self.answer, how)
-
-    def is_one(self, inputs: Any) -> bool:
-        """Tell one text from many; an array or a column of a table, which elsewhere is one input, holds many."""
-        column = hasattr(inputs, "__array__") and hasattr(inputs, "__iter__") and not isinstance(inputs, str)
-        return super().is_one(inputs) and not column
 
     def as_split(self, texts: Any) -> Any:
         """Mark each text as split by its caller. They stay one, a list or an iterator of many."""

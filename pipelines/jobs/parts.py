@@ -18,11 +18,9 @@ import numpy as np
 from showtell.errors import JobError
 from showtell.pipelines.jobs.manifest import Record
 from showtell.pipelines.jobs.summary import Tally
+from showtell.pipelines.json_lines import as_lists, json_line
 
 Format = Literal["jsonl", "parquet"]
-
-# What some readers take for the end of a line, and how JSON may write it.
-LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
 
 
 class Spool:
@@ -51,11 +49,9 @@ class Spool:
             "output": outcome if error is None else None,
             "error": error and {"type": type(error).__name__, "message": str(error)},
         }
-        plain = as_lists if self.part_format == "jsonl" else as_tensors
-        line = json.dumps(row, ensure_ascii=False, default=plain).translate(LINE_ENDS)
+        line = json_line(row, default=as_lists if self.part_format == "jsonl" else as_tensors)
         with writing(self.path):
-            # Names of files need not be UTF-8. What is not becomes an escape of JSON's and is read as it was.
-            self.file.write(line.encode("utf-8", "backslashreplace") + b"\n")
+            self.file.write(line + b"\n")
             self.file.flush()
         self.tally.count(error and type(error).__name__)
 
@@ -96,11 +92,6 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def as_lists(value: Any) -> Any:
-    """Arrays and NumPy's numbers as JSON knows them."""
-    return value.tolist()
-
-
 def as_tensors(value: Any) -> Any:
-    """The same for Parquet, whose lists of lists would need to know how deep they are: the shape, then the values."""
+    """Arrays for Parquet, whose lists of lists would need to know how deep they are: the shape, then the values."""
     return {"shape": value.shape, "values": value.ravel().tolist()} if isinstance(value, np.ndarray) else value.item()
