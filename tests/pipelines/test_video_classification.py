@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from showtell import InputError, MediaError, ModelError, pipeline
 from showtell.pipelines.answers import VideoLabel
 from showtell.pipelines.cli import app
+from showtell.pipelines.jobs.meter import Meter
 from showtell.pipelines.video_classification import Options, VideoClassification
 
 WriteVideo = Callable[..., Path]
@@ -132,6 +133,18 @@ def test_a_recording_by_windows_is_each_window_with_its_time(
     whole = watch(long, window_seconds=60, top_k=1)
     assert [one.get("timestamp") for one in whole] == [(0, 3)]
     assert whole[0]["score"] == pytest.approx(watch(long)[0]["score"], abs=1e-4)
+
+
+@pytest.mark.parametrize("options", [{}, {"window_seconds": 1}], ids=["whole", "windows"])
+def test_a_job_counts_each_second_of_a_recording_once(
+    model: Path, write_video: WriteVideo, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    metered = pipeline("video-classification", model, threads=1)
+    meter = Meter(metered, beat=lambda: None)
+    metered([write_video(tmp_path / "a.mp4"), write_video(tmp_path / "b.mkv", frames=15)], **options)
+    assert meter.tally.media_seconds == pytest.approx(4.5)
+    metered(np.zeros((9, 8, 8, 3), np.uint8))
+    assert meter.tally.media_seconds == pytest.approx(4.5)  # single pictures have no length
 
 
 @pytest.mark.parametrize(
