@@ -2,6 +2,7 @@
 
 The weights are stored once, as fp16. The `*.onnx` graphs are code without weights. `config.json` names the
 format's version, the task, the graphs, and the other files' sizes and digests: a damaged model fails at once.
+A recogniser of speech may have `prior.safetensors` beside them, a prior of words; `add_prior` gives it one.
 A model may borrow weights from a bundled one that holds the same, such as those of a CNN that neither has trained.
 """
 
@@ -9,8 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +31,7 @@ FORMAT_VERSION = 1
 MODELS = Path(__file__).parent / "pipelines" / "models"
 
 CONFIG, WEIGHTS, TOKENIZER, CARD = "config.json", "model.safetensors", "tokenizer.json", "README.md"
+PRIOR = "prior.safetensors"
 REQUIRED = {"format_version": int, "task": str, "graphs": dict, "files": dict}
 
 
@@ -37,7 +41,7 @@ class Bundle:
 
     config: what `config.json` holds: `format_version`, `task`, `graphs` as `{name: {"weights": [names]}}`,
         `files` as `{name: {"size": bytes, "sha256": hex}}`, `borrowed` as `{bundled model: {"weights": [names],
-        "sha256": hex}}`, and what the model's own parts need.
+        "sha256": hex}}`, `prior` as `{"weight": number, "bonus": number}`, and what the model's own parts need.
     """
 
     folder: Path
@@ -56,7 +60,8 @@ class Bundle:
         for name, graph in config["graphs"].items():
             if not isinstance(graph, dict) or not isinstance(graph.get("weights"), list):
                 raise ModelError(f"{folder / CONFIG}: the graph {name!r} must list its weights' names.")
-        for name in (WEIGHTS, *(f"{graph}.onnx" for graph in config["graphs"])):
+        prior = [PRIOR] if "prior" in config else []
+        for name in (WEIGHTS, *(f"{graph}.onnx" for graph in config["graphs"]), *prior):
             if name not in config["files"]:
                 raise ModelError(f"{folder / CONFIG}: it must give the size and sha256 of {name!r} under 'files'.")
         for name, expected in config["files"].items():
@@ -206,27 +211,52 @@ def write_bundle(
         common = {n: half for n, half in halves.items() if n in theirs and np.array_equal(half, theirs[n])}
         borrowed[lender] = {"weights": list(common), "sha256": digest_tensors(common)}
         halves = {name: half for name, half in halves.items() if name not in common}
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        new, old = Path(scratch, "new"), Path(scratch, "old")
-        new.mkdir()
+    with replacing(folder) as new:
         (new / WEIGHTS).write_bytes(serialize(halves))
         for name, graph in graphs.items():
             (new / f"{name}.onnx").write_bytes(graph)
         if tokenizer is not None:
             (new / TOKENIZER).write_text(tokenizer, encoding="utf-8")
-        files = {file.name: {"size": file.stat().st_size, "sha256": digest(file)} for file in sorted(new.iterdir())}
-        complete = {
-            "format_version": FORMAT_VERSION,
-            **config,
-            **({"borrowed": borrowed} if borrowed else {}),
-            "files": files,
-        }
-        (new / CONFIG).write_text(json.dumps(complete, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        version = {"format_version": FORMAT_VERSION}
+        write_config(new, {**version, **config, **({"borrowed": borrowed} if borrowed else {})})
         (new / CARD).write_text(card, encoding="utf-8")
+
+
+def add_prior(folder: str | Path, prior: str | Path, *, weight: float, bonus: float) -> None:
+    """Give a saved recogniser of speech a prior of words, in place of one that it may have.
+
+    prior: a file that `WordPrior.save` wrote. weight, bonus: as in `WordPrior`.
+
+    Raises `ModelError` if `folder` is no sound bundle; then it stays as it is.
+    """
+    bundle = Bundle.open(Path(folder).resolve())
+    with replacing(bundle.folder) as new:
+        for file in bundle.folder.iterdir():
+            if file.name in {CARD, *bundle.config["files"]}:
+                shutil.copyfile(file, new / file.name)
+        shutil.copyfile(prior, new / PRIOR)
+        write_config(new, bundle.config | {"prior": {"weight": weight, "bonus": bonus}})
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """Give an empty folder to fill, which takes the place of `folder` in the end, unless an error comes first."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+        new, old = Path(scratch, "new"), Path(scratch, "old")
+        new.mkdir()
+        yield new
         if folder.exists():
             folder.rename(old)
         new.rename(folder)
+
+
+def write_config(folder: Path, config: Mapping[str, Any]) -> None:
+    """Write `config.json`, with the size and the digest of every file that `folder` holds but for the card."""
+    held = (file for file in sorted(folder.iterdir()) if file.name != CARD)
+    files = {file.name: {"size": file.stat().st_size, "sha256": digest(file)} for file in held}
+    text = json.dumps({**config, "files": files}, indent=2, ensure_ascii=False) + "\n"
+    (folder / CONFIG).write_text(text, encoding="utf-8")
 
 
 def refuse_to_overwrite(folder: Path) -> None:
@@ -260,7 +290,7 @@ def fetch_from_hub(repo_id: str, revision: str | None) -> Path:
     """
     import huggingface_hub
 
-    files = [CONFIG, WEIGHTS, "*.onnx", TOKENIZER, CARD]
+    files = [CONFIG, WEIGHTS, "*.onnx", TOKENIZER, PRIOR, CARD]
     try:
         return Path(huggingface_hub.snapshot_download(repo_id, revision=revision, allow_patterns=files))
     except Exception as error:  # the client's own, its HTTP library's and the file system's errors

@@ -3,7 +3,7 @@
     p(w | h) = p*(w | h)                    where the n-gram `h w` is in the table
     p(w | h) = b(h) p(w | h')               elsewhere; h' is h without its first token; b(h) = 1 if h is not there
 
-Katz's back-off (1987), whatever p* and b were estimated by; `scripts/train_ngram.py` does it. The table is a trie:
+Katz's back-off (1987), whatever p* and b were estimated by; `scripts/ngram_estimation.py` does it. The table is a trie:
 a level for each length, the n-grams of a level sorted, so that those with a common beginning lie side by side.
 """
 
@@ -50,6 +50,10 @@ class NGram:
         self._backoffs = [level.backoffs.data for level in levels]
         self._first = [np.concatenate([[0], level.children]).cumsum(dtype=np.int32).data for level in levels]
         self._places: dict[tuple[int, ...], int] = {}
+
+    def unigrams(self) -> np.ndarray:
+        """`(vocabulary,)`, p(token) of every token where nothing is known of those before."""
+        return np.exp(-TENTH_BIT * self.levels[0].log_probs)
 
     def log_prob(self, context: tuple[int, ...], token: int) -> float:
         """The natural logarithm of p(token | context). Of the context only the last tokens count."""

@@ -92,8 +92,8 @@ class WordPrior:
         self.raising = {self.space}
         self.letters = {character: number for number, character in enumerate(alphabet, BOUNDARY + 1)}
         self.weight, self.bonus = weight, bonus
-        probabilities = [math.exp(words.log_prob((), FIRST_WORD + place)) for place in range(len(vocabulary))]
-        self.cumulative = np.concatenate([[0], np.cumsum(probabilities)]).tolist()
+        # Memoryviews, of which single numbers are read fast.
+        self.cumulative = np.concatenate([[0], words.unigrams()[FIRST_WORD:].cumsum()]).data
         self.log_unknown = words.log_prob((), UNKNOWN)
         spelled = spelling.advance((), BOUNDARY) if spelling else ()
         self.nothing, self.remembered = Beginning("", 0, len(vocabulary), spelled, 0.0, 1.0), 0
@@ -120,11 +120,12 @@ class WordPrior:
 
         try:
             arrays = load_file(file)
+            spelling = part(arrays, "spelling")
             return cls(
                 characters,
                 arrays["vocabulary"].tobytes().decode().split("\n"),
                 NGram.from_arrays(part(arrays, "words")),
-                spelling=NGram.from_arrays(part(arrays, "spelling")),
+                spelling=NGram.from_arrays(spelling) if spelling else None,
                 alphabet=arrays["alphabet"].tobytes().decode(),
                 weight=weight,
                 bonus=bonus,

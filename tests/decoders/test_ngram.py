@@ -52,6 +52,10 @@ def test_what_is_not_in_the_table_is_backed_off(context: tuple[int, ...], token:
     assert pytest.approx(math.log(2) / 10) == TENTH_BIT
 
 
+def test_unigrams_are_what_is_known_without_a_context() -> None:
+    np.testing.assert_allclose(MODEL.unigrams(), [math.exp(MODEL.log_prob((), token)) for token in range(4)])
+
+
 @pytest.mark.parametrize(
     ("context", "token", "expected"),
     [

@@ -169,6 +169,12 @@ def test_it_is_saved_and_opened(tmp_path: Path) -> None:
         assert prior_of(again, text) == prior_of(open_prior(0.7, 1.5), text)
 
 
+def test_a_list_is_saved_and_opened(tmp_path: Path) -> None:
+    WordPrior.of_list(CHARACTERS, ["ab", "c"]).save(tmp_path / "prior.safetensors")
+    again = WordPrior.open(tmp_path / "prior.safetensors", CHARACTERS, weight=0.0, bonus=0.0)
+    assert [prior_of(again, text) for text in ("c ab", "c a")] == [1, 0]
+
+
 def test_another_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "prior.safetensors").write_bytes(b"no")
     with pytest.raises(ModelError, match="this is no prior of words"):
