@@ -28,6 +28,7 @@ from showtell.encoders.text import TextEncoder
 from showtell.encoders.video import VideoEncoder
 from showtell.errors import InputError, ModelError
 from showtell.memory import Memory
+from showtell.projection import look_up_products
 
 ENCODERS: dict[str, type[nn.Module]] = {
     "ImageEncoder": ImageEncoder,
@@ -258,7 +259,7 @@ class Step(Graph):
     def forward(self, **arrays: Tensor) -> dict[str, Tensor]:
         """`log_probs`, the next state, and `attention`, from `tokens`, the state, and what `encode` gave beside it."""
         tokens = arrays.pop("tokens")
-        state = {name: arrays.pop(name) for name in self.decoder.cell.state_names}
+        state = {name: arrays.pop(name) for name in self.decoder.state_names}
         log_probs, state, attention = self.decoder.step(tokens, state, arrays)
         following = {f"next_{name}": value for name, value in state.items()}
         return {"log_probs": log_probs, **following, "attention": attention}
@@ -271,7 +272,8 @@ class Step(Graph):
             context, state = self.decoder.init_state(memory)
         inputs = {"tokens": torch.ones(2, 3, dtype=torch.long)}
         inputs |= {name: value.repeat(1, 3, 1) for name, value in state.items()} | context
-        return inputs, {name: {0: "batch", 1: "positions" if name in context else "beams"} for name in inputs}
+        axes = {name: {0: "batch", 1: "positions" if name in context else "beams"} for name in inputs}
+        return inputs, axes | ({"looked": {0: "batch", 1: "beams", 2: "positions"}} if "looked" in state else {})
 
 
 def export(graph: Graph) -> tuple[bytes, list[str]]:
@@ -307,6 +309,7 @@ def export(graph: Graph) -> tuple[bytes, list[str]]:
         value.const_value = None
         model.graph.inputs.append(value)
     optimize_ir(model)
+    look_up_products.apply_to_model(model)
     del model.graph.inputs[inputs:]
     used = [name for name, value in weights.items() if value.uses()]
     for name in used:

@@ -57,7 +57,7 @@ def main(
     output: Annotated[Path, typer.Argument(help="The bundle's folder.")],
     runs: Annotated[Path, typer.Option(help="Checkpoints, caches and TensorBoard logs.")] = Path("runs/captions"),
     backbone: Annotated[str, typer.Option(help="See showtell.encoders.image.")] = "efficientnet_lite0",
-    attention: Annotated[str, typer.Option(help="additive, dot or general.")] = "general",
+    attention: Annotated[str, typer.Option(help="additive, dot, general or location.")] = "general",
     cell: Annotated[str, typer.Option(help="rnn, lstm or gru.")] = "lstm",
     terms: Annotated[str, typer.Option(help="For what the model may be used: that is for your data to say.")] = "",
     start: Annotated[
@@ -207,7 +207,7 @@ def score_decoder(
 ) -> dict[str, float]:
     """BLEU, ROUGE-L and CIDEr-D of what the decoder writes of a grid of features; greedily, unless told otherwise."""
     step = Step(decoder)
-    names = tuple(f"next_{name}" for name in decoder.cell.state_names)
+    names = tuple(f"next_{name}" for name in decoder.state_names)
     graph = TorchGraph(step, (), ("log_probs", *names, "attention"))
     words = {token: word for word, token in tokenizer.get_vocab().items()}
     captions: list[str] = []

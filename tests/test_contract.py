@@ -42,6 +42,9 @@ DECODERS: dict[str, Callable[[int], Any]] = {
     "additive_lstm": lambda width: AttentionDecoder(memory_width=width, attention="additive", cell="lstm", **SMALL),
     "general_gru": lambda width: AttentionDecoder(memory_width=width, attention="general", cell="gru", **SMALL),
     "dot_rnn": lambda width: AttentionDecoder(memory_width=width, attention="dot", cell="rnn", **SMALL),
+    "location_listener": lambda width: AttentionDecoder(
+        memory_width=width, attention="location", cell="lstm", listener_layers=2, **SMALL
+    ),
     "crf": lambda width: CRFDecoder(memory_width=width, labels=["PER", "LOC"], hidden_size=8),
     "ctc": lambda width: CTCDecoder(memory_width=width, vocabulary_size=len(WORDS), hidden_size=8, num_layers=2),
     "classifier_lstm": lambda width: Classifier(memory_width=width, labels=["no", "yes"], hidden_size=8),

@@ -25,7 +25,9 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
-def random_decoder(cell: str = "lstm", attention: str = "additive", dropout: float = 0.0) -> AttentionDecoder:
+def random_decoder(
+    cell: str = "lstm", attention: str = "additive", dropout: float = 0.0, listener_layers: int = 0
+) -> AttentionDecoder:
     """A decoder whose every weight counts, biases too."""
     decoder = AttentionDecoder(
         memory_width=MEMORY_WIDTH,
@@ -35,6 +37,7 @@ def random_decoder(cell: str = "lstm", attention: str = "additive", dropout: flo
         attention_size=3,
         attention=attention,
         cell=cell,
+        listener_layers=listener_layers,
         dropout=dropout,
     )
     for parameter in decoder.parameters():
@@ -98,6 +101,20 @@ def test_a_padded_memory_and_its_texts_are_scored_as_they_are_alone(cell: str, a
             torch.testing.assert_close(
                 (logits[row, text], looks[row, text, :, :length]), (alone[0][0, 0], alone[1][0, 0])
             )
+
+
+@EVERY_CELL
+def test_a_listener_hears_each_memory_as_it_is_alone_and_is_taught(cell: str) -> None:
+    decoder, lengths = random_decoder(cell, "location", listener_layers=2), [7, 1, 4]
+    nn.init.ones_(decoder.value.bias)  # a listener says little, and a relu may take it for nothing
+    memory, tokens = random_memory(lengths), torch.randint(VOCABULARY, (3, 2, 4))
+    logits, looks = decoder(memory, tokens)
+    torch.testing.assert_close(walk(decoder, memory, tokens), (logits.log_softmax(dim=-1), looks))
+    for row, length in enumerate(lengths):
+        alone = decoder(row_of(memory, row), tokens[row][None])
+        torch.testing.assert_close((logits[row], looks[row, ..., :length]), (alone[0][0], alone[1][0]))
+    logits.log_softmax(dim=-1)[..., 0].sum().backward()
+    assert all(weight.grad is not None and weight.grad.any() for weight in decoder.parameters())
 
 
 @EVERY_CELL
@@ -194,7 +211,7 @@ def test_dropout_falls_only_in_training() -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"attention": "dott"}, "attention='dott': one of additive, dot, general would do."),
+        ({"attention": "dott"}, "attention='dott': one of additive, dot, general, location would do."),
         ({"cell": "LSTM"}, "cell='LSTM': one of rnn, lstm, gru would do."),
     ],
 )
