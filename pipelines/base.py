@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, islice
 from os import PathLike
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
@@ -38,6 +39,19 @@ class Indexed(Protocol):
 
 
 Many = Iterable[Any] | Indexed
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Many inputs in groups, which follow one another in one stream of answers.
+
+    No batch is of two groups, so that a group's answers are, to the last digit, the same whatever goes before it.
+    """
+
+    groups: Iterable[Iterable[Any]]
+
+    def __iter__(self) -> Iterator[Iterable[Any]]:
+        return iter(self.groups)
 
 
 @dataclass(frozen=True)
@@ -134,13 +148,14 @@ class Pipeline(ABC, Generic[Item, Answer]):
             answers = show_progress(answers, len(inputs) if isinstance(inputs, Sized) else None, self.task)
         return list(answers) if isinstance(inputs, (list, tuple)) else answers
 
-    def run_many(self, inputs: Many, answer: AnswerBatch[Item, Answer], how: HowToRun) -> Iterator[Answer | Exception]:
+    def run_many(
+        self, inputs: Many | Groups, answer: AnswerBatch[Item, Answer], how: HowToRun
+    ) -> Iterator[Answer | Exception]:
         """Answer inputs in order, a window at a time, while the next ones are read and answered too."""
-        sources = in_order(inputs)
-        reading: deque[Future[Item]] = deque()
+        windows = in_windows(inputs, how.batch_size or self.window)
+        reading: deque[list[Future[Item]]] = deque()
         answering: deque[Future[list[Answer | Exception]]] = deque()
         broken: Exception | None = None
-        window = how.batch_size or self.window
         in_flight = 1 if self.runtime.threads == 1 else IN_FLIGHT
         reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="showtell-read")
         answerers = ThreadPoolExecutor(in_flight, thread_name_prefix="showtell-answer")
@@ -148,16 +163,18 @@ class Pipeline(ABC, Generic[Item, Answer]):
             try:
                 while True:
                     try:
-                        while len(reading) < (in_flight - len(answering) + 1) * window:
-                            reading.append(reader.submit(self.read, next(sources)))
+                        while len(reading) < in_flight - len(answering) + 1:
+                            window = next(windows)
+                            reading.append([])
+                            for source in window:
+                                reading[-1].append(reader.submit(self.read, source))
                     except StopIteration:
                         pass
                     except Exception as error:
                         # The caller's iterator broke: what it gave before is answered first.
-                        sources, broken = iter(()), error
+                        windows, broken = iter(()), error
                     while reading and len(answering) < in_flight:
-                        read = [reading.popleft() for _ in range(min(window, len(reading)))]
-                        answering.append(answerers.submit(self.answer_window, read, answer, how))
+                        answering.append(answerers.submit(self.answer_window, reading.popleft(), answer, how))
                     if not answering:
                         break
                     for one in answering.popleft().result():
@@ -165,7 +182,7 @@ class Pipeline(ABC, Generic[Item, Answer]):
                             raise one
                         yield one
             finally:
-                for future in (*reading, *answering):
+                for future in (*chain(*reading), *answering):
                     future.cancel()
         if broken is not None:
             raise broken
@@ -206,6 +223,14 @@ def by_cost(costs: Mapping[int, float], batch_cost: float, batch_size: int | Non
         batch.append(place)
     if batch:
         yield batch
+
+
+def in_windows(inputs: Many | Groups, size: int) -> Iterator[Iterator[Any]]:
+    """Cut inputs into windows of one group each; each input is taken when its window comes to it."""
+    for group in inputs if isinstance(inputs, Groups) else [in_order(inputs)]:
+        sources = iter(group)
+        for first in sources:
+            yield chain([first], islice(sources, size - 1))
 
 
 def in_order(inputs: Many) -> Iterator[Any]:

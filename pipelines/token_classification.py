@@ -13,7 +13,7 @@ from showtell.decoders.linear_chain import LinearChain
 from showtell.decoders.tags import Span, find_spans, tag_set
 from showtell.errors import ModelError
 from showtell.pipelines.answers import Entity
-from showtell.pipelines.base import HowToRun, Many, OnError, Pipeline, by_cost, in_order
+from showtell.pipelines.base import Groups, HowToRun, Many, OnError, Pipeline, by_cost, in_order
 from showtell.pipelines.media.text import check_text, check_words, join_words, split_sentences, split_words
 from showtell.pipelines.media.vocabulary import TextFeatures
 from showtell.pipelines.runtime import Runtime
@@ -105,6 +105,8 @@ class TokenClassification(Pipeline[Text, list[Entity]]):
         """Mark each text as split by its caller. They stay one, a list or an iterator of many."""
         if self.is_one(texts) or (isinstance(texts, (list, tuple)) and texts and isinstance(texts[0], str)):
             return SplitText(texts)
+        if isinstance(texts, Groups):
+            return Groups(map(SplitText, group) for group in texts)
         split = map(SplitText, in_order(texts))
         return list(split) if isinstance(texts, (list, tuple)) else split
 

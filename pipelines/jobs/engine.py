@@ -67,8 +67,7 @@ class Pool:
     def open(self, work: Work, folder: Path, watch: Callable[[int, int], None]) -> Engine:
         """Start the engine.
 
-        folder: where parts are made. watch: told how many records of unfinished shards are answered, and how many of
-            them in vain.
+        folder: where parts are made. watch: told how many records are answered, and how many of them in vain.
         """
         workers, threads = self.size()
         if self.engine == "local":

@@ -108,7 +108,6 @@ def finish(work: Work, plan: Plan, pool: Pool, ledger: Ledger, *, bar: bool) -> 
             with pool.open(work, ledger.unfinished, progress.show) as engine:
                 for finished in engine.answer(pending):
                     ledger.commit(finished)
-                    progress.finish(finished.tally)
     return ledger.succeed()
 
 

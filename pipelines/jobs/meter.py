@@ -16,7 +16,7 @@ from showtell.pipelines.runtime import Graph
 
 
 class Meter:
-    """Puts itself between a pipeline and its parts, and adds up in `tally`, which may be exchanged at any time."""
+    """Puts itself between a pipeline and its parts, and adds up in `tally`."""
 
     def __init__(self, pipe: Pipeline[Any, Any], beat: Callable[[], None]):
         self.pipe, self.beat, self.tally = pipe, beat, Tally()
@@ -25,6 +25,12 @@ class Meter:
         parts: Any = {"read": self.metered_read, "run": self.metered_run, "batches": self.metered_batches}
         vars(pipe).update(parts)
         pipe.graphs = {name: BeatingGraph(graph, beat) for name, graph in pipe.graphs.items()}
+
+    def take(self) -> Tally:
+        """What was added up since the last time, in all threads."""
+        with self.adding:
+            taken, self.tally = self.tally, Tally()
+        return taken
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

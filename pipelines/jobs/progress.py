@@ -22,8 +22,7 @@ class JobProgress:
 
     def __init__(self, total: int, before: Tally, *, bar: bool):
         """before: what earlier runs came to. bar: draw one, if standard error is a terminal."""
-        self.total, self.before = total, before.records
-        self.answered, self.errors = before.records, before.errors.total()
+        self.total, self.before = total, before
         self.started, self.logged = monotonic(), -LOG_SECONDS
         self.bar = self.draw() if bar and sys.stderr.isatty() else None
 
@@ -34,19 +33,14 @@ class JobProgress:
 
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
         progress = Progress(*columns, console=Console(stderr=True), redirect_stdout=sys.stdout.isatty())
-        self.task = progress.add_task("", total=self.total, completed=self.before)
+        self.task = progress.add_task("", total=self.total, completed=self.before.records)
         return progress
 
-    def finish(self, part: Tally) -> None:
-        """A part is finished."""
-        self.answered, self.errors = self.answered + part.records, self.errors + part.errors.total()
-        self.show()
-
-    def show(self, answered: int = 0, errors: int = 0) -> None:
-        """Show how far it is; of the parts under way so many records are answered, so many of them in vain."""
-        answered, errors = self.answered + answered, self.errors + errors
+    def show(self, answered: int, errors: int) -> None:
+        """Show how far it is: this run has answered so many records, so many of them in vain."""
         now = monotonic()
-        rate = (answered - self.before) / max(now - self.started, 1e-9)
+        rate = answered / max(now - self.started, 1e-9)
+        answered, errors = self.before.records + answered, self.before.errors.total() + errors
         told = f"{rate:,.1f} a second, {errors:,} {'error' if errors == 1 else 'errors'}"
         if self.bar is not None:
             self.bar.update(self.task, completed=answered, description=told)

@@ -23,6 +23,7 @@ from showtell.errors import JobError, ShowtellError
 from showtell.pipelines.jobs.local import LocalEngine
 from showtell.pipelines.jobs.parts import writing
 from showtell.pipelines.jobs.shards import Shard
+from showtell.pipelines.jobs.summary import Tally
 from showtell.pipelines.jobs.worker import Finished, Work
 
 # An actor asks for so much less than the cores that it uses. The rest is for reading: actors that took all of a
@@ -78,13 +79,15 @@ class RayEngine:
             compute=ActorPoolStrategy(size=self.pool_size(), max_tasks_in_flight_per_actor=1),
             num_cpus=self.threads - READING_CPUS,
         )
+        done = Tally()
         try:
             for row in parts.iter_rows():
                 outcome, content = pickle.loads(row["outcome"])
                 if isinstance(outcome, ShowtellError):
                     raise outcome
+                done += outcome.tally
+                self.watch(done.records, done.errors.total())
                 yield self.keep(outcome, content)
-                self.watch(0, 0)
         except ray.exceptions.RayError as error:
             raise JobError(f"Ray: {str(error).strip().splitlines()[-1]}") from error
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from showtell.errors import InputError
-from showtell.pipelines.base import IN_FLIGHT, HowToRun, OnError, Pipeline
+from showtell.pipelines.base import IN_FLIGHT, Groups, HowToRun, OnError, Pipeline
 from showtell.pipelines.runtime import Runtime
 
 
@@ -128,6 +128,20 @@ def test_answers_and_errors_come_in_order_whatever_the_batches(
             assert len(batch) <= batch_size
         else:
             assert len(batch) == 1 or len(batch) * max(map(len, batch)) <= pipe.batch_cost
+
+
+@given(
+    groups=st.lists(st.lists(st.text("abc!", min_size=1, max_size=20), max_size=20), max_size=5),
+    batch_size=st.none() | st.integers(1, 9),
+)
+def test_a_group_goes_through_in_the_batches_that_it_would_make_alone(
+    groups: list[list[str]], batch_size: int | None
+) -> None:
+    together, alone = Shout(), Shout()
+    answers = together(Groups(iter(groups)), batch_size=batch_size, on_error="return")
+    expected = [answer for group in groups for answer in alone(group, batch_size=batch_size, on_error="return")]
+    assert [*map(str, answers)] == [*map(str, expected)]
+    assert sorted(together.batches_seen) == sorted(alone.batches_seen)
 
 
 def test_inputs_of_like_cost_go_together() -> None:

@@ -21,6 +21,9 @@ MakeShard = Callable[..., Shard]
 ReadRows = Callable[[Path], list[dict[str, Any]]]
 # Long beside what an echo takes, on a busy machine too.
 TIME_LIMIT = 1.5
+# So many shards of less than a window are taken before any is finished, by two workers: each has two that are read,
+# one that waits, and perhaps one whose end has not been told.
+AHEAD = 2 * 4
 
 
 @contextmanager
@@ -46,7 +49,7 @@ def test_shards_are_taken_lazily_and_each_is_answered_once(
     taken = []
 
     def shards() -> Iterator[Shard]:
-        for number in range(6):
+        for number in range(30):
             taken.append(number)
             yield shard_of(f"a {number}", "bad", f"c {number}", number=number)
 
@@ -54,8 +57,8 @@ def test_shards_are_taken_lazily_and_each_is_answered_once(
         finished = []
         for one in opened.answer(shards()):
             finished.append(one)
-            assert len(taken) <= len(finished) + 2
-    assert sorted(one.number for one in finished) == [*range(6)]
+            assert len(taken) <= len(finished) + AHEAD
+    assert sorted(one.number for one in finished) == [*range(30)]
     for one in finished:
         assert [outcome(row) for row in read_rows(one.file)] == [
             f"a {one.number}" * 2,
@@ -84,6 +87,24 @@ def test_a_record_that_ends_its_worker_is_an_error_and_its_neighbours_are_answer
     assert (finished.tally.records, finished.tally.errors) == (9, {error: 1})
     message = read_rows(finished.file)[3]["error"]["message"]
     assert message.startswith(f"{word} here: ")
+
+
+def test_what_ends_a_worker_across_the_end_of_a_part_is_an_error_and_nothing_else_is(
+    echo: ModuleType, tmp_path: Path, shard_of: MakeShard, read_rows: ReadRows
+) -> None:
+    texts = [["a", "b", "crash here"], ["hang here", "c"], ["d"]]
+    told = []
+    with engine(echo.EchoPipeline, tmp_path) as opened:
+        opened.watch = lambda answered, errors: told.append((answered, errors))
+        finished = [*opened.answer(shard_of(*each, number=number) for number, each in enumerate(texts))]
+    assert [one.number for one in finished] == [0, 1, 2]
+    assert [[outcome(row) for row in read_rows(one.file)] for one in finished] == [
+        ["a", "b", "ChildProcessError"],
+        ["TimeoutError", "c"],
+        ["d"],
+    ]
+    assert told[-1] == (6, 2)
+    assert told == sorted(told)
 
 
 def test_a_worker_that_is_killed_costs_no_record(
