@@ -9,9 +9,10 @@ from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple, TypedDict, Unpa
 
 import numpy as np
 
-from showtell.bundle import CONFIG, Bundle
+from showtell.bundle import CONFIG, PRIOR, Bundle
 from showtell.decoders.alignment import AlignedToken, Word, words
 from showtell.decoders.ctc import Search
+from showtell.decoders.word_prior import WordPrior
 from showtell.errors import InputError, ModelError
 from showtell.pipelines.answers import PartialTranscript, Transcript, TranscriptChunk
 from showtell.pipelines.base import HowToRun, Many, OnError, Pipeline
@@ -33,6 +34,7 @@ class Options(TypedDict, total=False):
 
     return_timestamps: Timestamps
     num_beams: int
+    language_model: bool
     batch_size: int | None
     on_error: OnError
     progress: bool
@@ -46,7 +48,10 @@ class Opened(NamedTuple):
 
 
 class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
-    """Words of recordings of any length: for each a `Transcript`."""
+    """Words of recordings of any length: for each a `Transcript`.
+
+    A recogniser that came with a prior of words (`prior.safetensors`) weighs what it hears by how such words go.
+    """
 
     task: ClassVar[str] = "automatic-speech-recognition"
     batch_cost: ClassVar[float] = 16_000  # frames of 10 ms, padding counted
@@ -64,9 +69,10 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
             state_names = [
                 name for name in self.graphs["listen"].inputs if f"next_{name}" in self.graphs["listen"].outputs
             ]
+            self.prior = self.open_prior() if "prior" in config else None
             self.state_shape = decoder["num_layers"], decoder["hidden_size"]
             self.first_state = {name: np.zeros(self.state_shape, np.float32) for name in state_names}
-        except (AttributeError, KeyError, StopIteration, TypeError) as error:
+        except (AttributeError, KeyError, StopIteration, TypeError, ValueError) as error:
             raise ModelError(
                 f"{bundle.folder / CONFIG}: it does not say all that a recogniser needs ({error!r}); a model that "
                 "showtell saved would be accepted."
@@ -86,6 +92,7 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
         *,
         return_timestamps: Timestamps = None,
         num_beams: int = 16,
+        language_model: bool = True,
         batch_size: int | None = None,
         on_error: OnError = "raise",
         progress: bool = False,
@@ -96,6 +103,7 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
             data set's row; a list of them; or any iterable of them. A recording may have any length.
         return_timestamps: "word" or "char" adds `chunks`, each with its time and score.
         num_beams: texts followed at once by the search.
+        language_model: whether the prior of words that came with the recogniser, if one did, has a say.
         batch_size, on_error, progress: see `HowToRun`.
 
         Returns a `Transcript` for one recording, a list of them for a list, and an iterator of them for any other
@@ -104,22 +112,27 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
         if return_timestamps not in ("word", "char", None):
             raise InputError(f'return_timestamps={return_timestamps!r}: "word", "char" or None would do.')
         how = HowToRun(batch_size, on_error, progress)
-        new_listener = partial(self.new_listener, num_beams)
+        new_listener = partial(self.new_listener, num_beams, language_model=language_model)
         return self.run(recordings, lambda opened: self.answer(opened, new_listener, return_timestamps), how)
 
     def stream(
-        self, chunks: Iterable[np.ndarray], *, sampling_rate: int = 16_000, num_beams: int = 16
+        self,
+        chunks: Iterable[np.ndarray],
+        *,
+        sampling_rate: int = 16_000,
+        num_beams: int = 16,
+        language_model: bool = True,
     ) -> Iterator[PartialTranscript]:
         """Write down sound as it arrives.
 
         chunks: samples `(samples,)` or `(samples, channels)`, of floats in -1..1 or whole numbers, of any length;
-            a generator may wait for a microphone. sampling_rate: in hertz.
+            a generator may wait for a microphone. sampling_rate: in hertz. num_beams, language_model: as in a call.
 
         Yields after each chunk what was said since the last final text, and marks what a pause or the end made final.
         All final texts together are what the whole recording would give.
         """
         resampler, frames = Resampler(sampling_rate, "the stream"), LogMelStream()
-        listener = self.new_listener(num_beams)
+        listener = self.new_listener(num_beams, language_model=language_model)
         for samples in chunks:
             mono = to_mono(np.asarray(samples), "the stream")
             yield from self.listen(listener, frames.push(resampler.push(mono)), last=False)
@@ -137,12 +150,19 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
         if tokens := listener.current():
             yield PartialTranscript(text=self.text(tokens), is_final=False)
 
-    def new_listener(self, num_beams: int) -> Listener:
+    def open_prior(self) -> WordPrior:
+        """The prior of words, weighed as `config.json` says."""
+        characters = [self.characters[token] for token in range(len(self.characters))]
+        weight, bonus = (float(self.bundle.config["prior"][name]) for name in ("weight", "bonus"))
+        return WordPrior.open(self.bundle.folder / PRIOR, characters, weight=weight, bonus=bonus)
+
+    def new_listener(self, num_beams: int, *, language_model: bool) -> Listener:
         """One that has heard nothing yet."""
+        prior = self.prior if language_model else None
         return Listener(
             self.first_state,
             lookahead=self.lookahead,
-            new_search=partial(Search, blank=self.blank, num_beams=num_beams),
+            new_search=partial(Search, prior, blank=self.blank, num_beams=num_beams),
             blank=self.blank,
             pause=round(PAUSE_SECONDS / self.step_seconds),
         )

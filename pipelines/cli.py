@@ -49,6 +49,7 @@ HELP = {
     "return_attention": "Add what the model looked at (JSON lines only).",
     "window_seconds": "Answer a long recording window by window, each so long. Default: the whole at once.",
     "stride_seconds": "From one window's start to the next. Default: half a window.",
+    "language_model": "Whether the words' language model that came with the recogniser, if one did, has a say.",
     "return_timestamps": "Add the times of words (`word`) or of characters (`char`).",
     "batch_size": "At most so many inputs go through the model together. Default: as their cost allows.",
 }

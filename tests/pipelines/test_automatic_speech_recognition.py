@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,11 @@ import soundfile
 import torch
 from torch import nn
 
-from showtell import InputError, MediaError, pipeline
+from showtell import InputError, MediaError, ModelError, pipeline
+from showtell.bundle import add_prior
 from showtell.composition import compose
 from showtell.decoders.ctc_decoder import CTCDecoder
+from showtell.decoders.word_prior import WordPrior
 from showtell.encoders.spectrogram import SpectrogramEncoder
 from showtell.pipelines.automatic_speech_recognition import AutomaticSpeechRecognition
 from showtell.scripts.train_asr import spelling
@@ -154,3 +158,54 @@ def test_torch_answers_as_onnx_does(recognise: Any, folder: Path) -> None:
     answer, other = recognise(sound), in_torch(sound)
     assert answer["text"] == other["text"]
     assert answer["score"] == pytest.approx(other["score"], abs=1e-4)
+
+
+# With a prior of words.
+
+WORDS = {"a", "bee", "sees", "be"}
+
+
+@pytest.fixture(scope="module")
+def with_words(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same recogniser with a prior by which only `WORDS` exist."""
+    scratch = tmp_path_factory.mktemp("prior")
+    WordPrior.of_list([" ", *"abes"], WORDS).save(scratch / "words")
+    copy = shutil.copytree(folder, scratch / "recogniser")
+    add_prior(copy, scratch / "words", weight=0.0, bonus=0.0)
+    return copy
+
+
+def test_the_words_of_an_answer_are_those_of_the_prior(recognise: Any, with_words: Path) -> None:
+    by_words = pipeline("automatic-speech-recognition", with_words, threads=1)
+    sound = babble(6)
+    plain, known = recognise(as_row(sound))["text"], by_words(as_row(sound))["text"]
+    assert known and set(known.split()) <= WORDS
+    assert not set(plain.split()) <= WORDS
+    assert by_words(as_row(sound), language_model=False)["text"] == plain
+    for language_model, text in ((True, known), (False, plain)):
+        heard = by_words.stream([sound], sampling_rate=RATE, language_model=language_model)
+        assert " ".join(partial["text"] for partial in heard if partial["is_final"]) == text
+
+
+def test_an_option_for_a_prior_that_is_not_there_does_nothing(recognise: Any) -> None:
+    sound = as_row(babble(2))
+    assert recognise(sound, language_model=True) == recognise(sound, language_model=False)
+
+
+def test_a_file_that_is_no_prior_is_named(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "recogniser")
+    (tmp_path / "words").write_bytes(b"no prior")
+    add_prior(copy, tmp_path / "words", weight=0.5, bonus=1.0)
+    with pytest.raises(ModelError, match=r"prior\.safetensors: this is no prior of words"):
+        pipeline("automatic-speech-recognition", copy)
+
+
+@pytest.mark.parametrize("prior", [{}, {"weight": 1.0}, {"weight": "much", "bonus": 1.0}, None, 3])
+def test_a_config_that_does_not_say_how_much_the_prior_weighs_is_named(
+    with_words: Path, tmp_path: Path, prior: Any
+) -> None:
+    copy = shutil.copytree(with_words, tmp_path / "recogniser")
+    config = json.loads((copy / "config.json").read_text()) | {"prior": prior}
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=r"config\.json: it does not say all that a recogniser needs"):
+        pipeline("automatic-speech-recognition", copy)
