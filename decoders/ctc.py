@@ -86,8 +86,8 @@ class Search:
         blank: int = 0,
         num_beams: int = 16,
         blank_threshold: float = 0.99,
-        token_threshold: float = 1e-3,
-        beam_threshold: float = 1e-5,
+        token_threshold: float = 1e-2,
+        beam_threshold: float = 1e-4,
     ):
         if not isinstance(num_beams, Integral) or num_beams < 1:
             raise InputError(f"num_beams={num_beams!r} cannot be used; a whole number from 1 would do.")
