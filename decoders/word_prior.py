@@ -92,7 +92,7 @@ class WordPrior:
         self.raising = {self.space}
         self.letters = {character: number for number, character in enumerate(alphabet, BOUNDARY + 1)}
         self.weight, self.bonus = weight, bonus
-        # Memoryviews, of which single numbers are read fast.
+        # A memoryview, of which single numbers are read fast.
         self.cumulative = np.concatenate([[0], words.unigrams()[FIRST_WORD:].cumsum()]).data
         self.log_unknown = words.log_prob((), UNKNOWN)
         spelled = spelling.advance((), BOUNDARY) if spelling else ()
