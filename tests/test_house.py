@@ -15,7 +15,7 @@ ROOMS = ("encoders", "decoders", "pipelines", "scripts")
 # From the ground. Neighbours on one floor do not know each other.
 FLOORS = (
     {"errors", "memory"},
-    {"lazy", "bundle"},
+    {"lazy", "bundle", "projection"},
     {"encoders", "decoders"},
     {"composition"},
     {"pipelines"},
