@@ -22,6 +22,7 @@ from showtell import InputError, ModelError, pipeline
 from showtell.bundle import Bundle
 from showtell.decoders.tags import find_spans, tag_set
 from showtell.pipelines.answers import Entity
+from showtell.pipelines.base import Groups
 from showtell.pipelines.media.text import split_sentences, split_words
 from showtell.pipelines.runtime import Runtime
 from showtell.pipelines.token_classification import BATCH_WORDS, Options, TokenClassification
@@ -192,7 +193,7 @@ def test_words_may_be_split_before(tag: TokenClassification) -> None:
     many = [words, ["Ada"], [], ("Ada", "lived")]
     expected = [tag(each, words=True) for each in many]
     assert expected[2] == []
-    for several in (many, tuple(many), iter(many)):
+    for several in (many, tuple(many), iter(many), Groups([many[:1], many[1:]])):
         assert_same(tag(several, words=True), expected)
     assert tag([], words=True) == []
 
