@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 from typer.core import TyperGroup
 
 from showtell.errors import InputError, ShowtellError
@@ -28,8 +27,7 @@ from showtell.pipelines import (
     pipeline_class,
 )
 from showtell.pipelines.jobs.command import batch_task
-from showtell.pipelines.json_lines import json_line
-from showtell.pipelines.media.text import printable
+from showtell.pipelines.printing import SUBTITLES, Format, Rows, complain, show
 from showtell.pipelines.report import entities
 
 # Options of a pipeline's call that the command decides itself; `words` speaks of lists, which a command line has not.
@@ -54,6 +52,7 @@ HELP = {
     "batch_size": "At most so many inputs go through the model together. Default: as their cost allows.",
 }
 INPUTS = "Files, or for a task of texts the texts themselves. `-` is standard input: one file, or one text a line."
+FORMAT = "Plain text, JSON lines, or subtitles. Default: a table in a terminal, JSON lines in a pipe."
 # Tasks whose answers a terminal shows in the texts themselves, and not in a table.
 PAINTED = {"token-classification": entities.paint}
 # Above so many inputs a terminal shows a bar.
@@ -70,7 +69,7 @@ class Commands(TyperGroup):
         except BrokenPipeError:
             raise  # nobody reads on, as after `| head`: the caller ends quietly
         except (ShowtellError, OSError) as error:
-            Console(stderr=True).print(Text(str(error), style="red"), soft_wrap=True)
+            complain(error)
             raise typer.Exit(code=1) from error
 
 
@@ -88,7 +87,8 @@ def run_task(
     inputs: Annotated[list[str] | None, typer.Argument(help=INPUTS)] = None,
     *,
     file: Annotated[Path | None, typer.Option(help="Read inputs from here, one a line.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, in a terminal too.")] = False,
+    format: Annotated[Format | None, typer.Option(help=FORMAT)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     model: Annotated[str | None, typer.Option(help="A bundled model, a folder, or owner/name on the Hub.")] = None,
     revision: Annotated[str | None, typer.Option(help="Which commit, tag or branch on the Hub.")] = None,
     runtime: Annotated[Literal["onnx", "torch"], typer.Option(help="What computes.")] = "onnx",
@@ -99,16 +99,26 @@ def run_task(
     """Answer every input in order; exit with 1 if any of them failed, its error in its row."""
     if not inputs and not file:
         raise typer.BadParameter("no inputs; name at least one, or a --file of them")
+    if as_json and format not in (None, "json"):
+        raise typer.BadParameter(f"--json and --format {format}; one of them would do")
+    if format is None and (as_json or not sys.stdout.isatty()):
+        format = "json"
     reads_text = TASKS[task].reads_text
     given = [*(texts_of(inputs or []) if reads_text else inputs or [])]
     given += read_lines(file.read_bytes(), str(file)) if file else []
+    if format in SUBTITLES:
+        if "return_timestamps" not in options:
+            raise typer.BadParameter(f"--format {format}: this task tells no times; text or json would do")
+        if len(given) > 1:
+            raise typer.BadParameter(f"--format {format}: subtitles are of one recording; one input would do")
+        options["return_timestamps"] = "word"
     pipe: Any = pipeline(task, model, revision=revision, runtime=runtime, device=device, threads=threads)
     files = (sys.stdin.buffer.read() if name == "-" else name for name in given)
     progress = sys.stderr.isatty() and len(given) > LONG_WORK
     answers = pipe(iter(given) if reads_text else files, **options, on_error="return", progress=progress)
-    as_json = as_json or not sys.stdout.isatty()
-    failed = show(zip(given, answers, strict=True), pipe.in_words, as_json=as_json, paint=PAINTED.get(task))
-    raise typer.Exit(code=1 if failed else 0)
+    rows = Rows(given, answers)
+    show(rows, format, pipe.in_words, PAINTED.get(task))
+    raise typer.Exit(code=1 if rows.failed else 0)
 
 
 def texts_of(inputs: list[str]) -> Iterator[str]:
@@ -124,39 +134,6 @@ def read_lines(data: bytes, name: str) -> list[str]:
     except UnicodeDecodeError as error:
         raise InputError(f"{name}: this is not text in UTF-8 ({error.reason}); one input a line would do.") from error
     return [line.removesuffix("\n") for line in lines]
-
-
-def show(
-    rows: Iterator[tuple[str, Any]],
-    in_words: Callable[[Any], list[tuple[str, float]]],
-    *,
-    as_json: bool,
-    paint: Callable[[str, Any], Text] | None = None,
-) -> bool:
-    """Print each input's answer, or its error; return whether there was an error.
-
-    in_words: an answer's parts with their scores, for the table. paint: what draws an answer in its input instead.
-    """
-    failed = False
-    table = Table("input", "answer", "score")
-    for given, answer in rows:
-        error = answer if isinstance(answer, Exception) else None
-        failed |= error is not None
-        name = printable(given.encode(errors="backslashreplace").decode())  # a file's name need not be UTF-8
-        if as_json:
-            outcome = {"error": {"type": type(error).__name__, "message": str(error)}} if error else {"output": answer}
-            print(json_line({"input": given, **outcome}).decode(), flush=True)
-        elif paint:
-            Console().print(Text(str(error), style="red") if error else paint(given, answer))
-        elif error:
-            table.add_row(Text(name), Text(str(error), style="red"), "")
-        else:
-            for words, score in in_words(answer):
-                table.add_row(Text(name), Text(words), f"{score:.2f}")
-                name = ""
-    if table.rows:
-        Console().print(table)
-    return failed
 
 
 def command_of(task: str, answer: Callable[..., None]) -> Callable[..., None]:

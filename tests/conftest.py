@@ -94,3 +94,25 @@ def tiny_tagger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny-tagger"
     compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer).save(folder, terms="for tests")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_recogniser(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a speech recogniser with random weights that says much."""
+    import torch
+
+    from showtell.decoders import CTCDecoder
+    from showtell.encoders import SpectrogramEncoder
+    from showtell.scripts.train_asr import spelling
+
+    torch.manual_seed(1)
+    tokenizer = spelling(["a bee sees sea", "'"])
+    encoder = SpectrogramEncoder(channels=4, width=16, lookahead=7)
+    decoder = CTCDecoder(
+        memory_width=encoder.width, vocabulary_size=tokenizer.get_vocab_size(), hidden_size=12, num_layers=2
+    )
+    for parameter in decoder.parameters():
+        torch.nn.init.normal_(parameter, std=0.7)
+    folder = tmp_path_factory.mktemp("models") / "recogniser"
+    compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer).save(folder)
+    return folder

@@ -18,9 +18,10 @@ from typer.testing import CliRunner, Result
 
 from showtell import pipeline
 from showtell.pipelines import ALIASES, MODELS, TASKS, bundled_models, pipeline_class
-from showtell.pipelines.cli import HELP, NOT_ON_THE_COMMAND_LINE, app, show
+from showtell.pipelines.cli import HELP, NOT_ON_THE_COMMAND_LINE, app
 from showtell.pipelines.image_to_text import ImageToText
 from showtell.pipelines.media.text import printable
+from showtell.pipelines.subtitles import to_srt, to_vtt
 
 CAT = Path(__file__).parents[1] / "media" / "cat.jpg"
 
@@ -118,6 +119,29 @@ def test_options_reach_the_pipeline(tiny: Path) -> None:
     assert drawn[0].stdout == drawn[1].stdout
 
 
+def test_speech_is_plain_text_or_subtitles_if_asked_for(tiny_recogniser: Path) -> None:
+    sound = CAT.with_name("carry.opus")
+    said: Any = pipeline("asr", tiny_recogniser)(sound, return_timestamps="word")
+    assert len(said["chunks"]) > 1
+    text = showtell("run", "asr", sound, "missing.opus", "--model", tiny_recogniser, "--format", "text")
+    assert (text.exit_code, text.stdout) == (1, f"{said['text']}\n\n")
+    assert text.stderr.startswith("missing.opus: ") and len(text.stderr.splitlines()) == 1
+    for format, write in (("srt", to_srt), ("vtt", to_vtt)):
+        subtitles = showtell("run", "asr", sound, "--model", tiny_recogniser, "--format", format)
+        assert (subtitles.exit_code, subtitles.stderr) == (0, "")
+        assert subtitles.stdout == write(said["chunks"])
+    missing = showtell("run", "asr", "missing.opus", "--model", tiny_recogniser, "--format", "srt")
+    assert (missing.exit_code, missing.stdout) == (1, "")
+    assert missing.stderr.startswith("missing.opus: ")
+
+
+def test_every_task_answers_in_plain_text(tiny: Path, tiny_tagger: Path) -> None:
+    result = showtell("run", "image-to-text", CAT, "--model", tiny, "--format", "text")
+    assert result.stdout == pipeline("image-to-text", tiny)(CAT)[0]["generated_text"] + "\n"
+    lines = showtell("run", "ner", "-", "--model", tiny_tagger, "--format", "text", input=b"Ada\n\nIn Rome").stdout
+    assert lines.count("\n") == 3
+
+
 @pytest.mark.parametrize("task", [*TASKS, *ALIASES])
 def test_every_option_of_a_pipeline_s_call_is_told_by_help(task: str) -> None:
     result = showtell("run", task, "--help", env={"COLUMNS": "200"})
@@ -137,6 +161,9 @@ def test_every_option_of_a_pipeline_s_call_is_told_by_help(task: str) -> None:
         (["run", "image-to-text", CAT, "--num-beam", "3"], 2, "No such option"),
         (["run", "image-to-txt", CAT], 2, "No such command"),
         (["run", "image-to-text", CAT, "--runtime", "tensorflow"], 2, "tensorflow"),
+        (["run", "image-to-text", CAT, "--format", "srt"], 2, "this task tells no times"),
+        (["run", "asr", "a.mp3", "b.mp3", "--format", "vtt"], 2, "subtitles are of one recording"),
+        (["run", "image-to-text", CAT, "--json", "--format", "text"], 2, "one of them would do"),
         (["run", "image-to-text", "--file", "nowhere.txt"], 1, "nowhere.txt"),
         (["run", "image-to-text", "--file", CAT], 1, "not text in UTF-8"),
         (["run", "image-to-text", CAT, "--model", "nowhere"], 1, "nowhere: there is no such model"),
@@ -169,20 +196,6 @@ def test_a_model_s_folder_is_told_by_its_task_and_by_its_name() -> None:
     for task, name in ((task, row.default_model) for task, row in TASKS.items() if row.default_model):
         assert showtell("models", "--path", task).stdout == f"{MODELS / name}\n"
         assert showtell("models", "--path", name).stdout == f"{MODELS / name}\n"
-
-
-def test_a_table_shows_answers_and_errors(capsys: pytest.CaptureFixture[str]) -> None:
-    answered = [("a.jpg", ["one", "two"]), ("b\udcff[bold].jpg", ValueError("bad [red]")), ("c.jpg", ["three"])]
-    failed = show(iter(answered), lambda answer: [(words, 0.5) for words in answer], as_json=False)
-    assert failed
-    out = capsys.readouterr().out
-    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
-    assert cells == [
-        ["a.jpg", "one", "0.50"],
-        ["", "two", "0.50"],
-        ["b\\udcff[bold].jpg", "bad [red]", ""],
-        ["c.jpg", "three", "0.50"],
-    ]
 
 
 def test_a_terminal_gets_a_table_and_a_bar_keeps_out_of_a_file(tiny: Path, tmp_path: Path) -> None:
