@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from showtell.pipelines import pipeline
 from showtell.pipelines.answers import Caption
-from showtell.scripts.evaluate import app, by_decile, rank_correlation
+from showtell.scripts.caption_scores import by_decile, rank_correlation
+from showtell.scripts.evaluate import app
 from showtell.scripts.metrics import score_captions
 
 SAMPLES = Path(__file__).parents[2] / "pipelines" / "samples"
