@@ -30,6 +30,16 @@ class Label(TypedDict):
     score: float
 
 
+class SoundLabel(Label):
+    """One label of a recording.
+
+    attention: `(positions,)`, how much the model looked at each of the parts of 40 ms that the recording has; they sum
+        to one, the same for every label. Only if asked for.
+    """
+
+    attention: NotRequired[np.ndarray]
+
+
 class TextLabel(Label):
     """One label of a text.
 

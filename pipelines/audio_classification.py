@@ -10,9 +10,10 @@ import numpy as np
 
 from showtell.bundle import CONFIG, Bundle
 from showtell.errors import ModelError
-from showtell.pipelines.answers import Label
+from showtell.pipelines.answers import SoundLabel
 from showtell.pipelines.base import HowToRun, Many, OnError, Pipeline
 from showtell.pipelines.labels import check_top_k, top_labels
+from showtell.pipelines.listening import SUBSAMPLING_FACTOR
 from showtell.pipelines.media.audio import read_audio
 from showtell.pipelines.media.limits import MediaLimits
 from showtell.pipelines.media.log_mel import HOP_SAMPLES, log_mel, pad_frames
@@ -29,13 +30,14 @@ class Options(TypedDict, total=False):
     """The options of a call, for editors and type checkers; `AudioClassification.__call__` tells what they mean."""
 
     top_k: int | None
+    return_attention: bool
     batch_size: int | None
     on_error: OnError
     progress: bool
 
 
-class AudioClassification(Pipeline[np.ndarray, list[Label]]):
-    """Labels of recordings, such as the digit that is said: for each a list of `Label`, best first."""
+class AudioClassification(Pipeline[np.ndarray, list[SoundLabel]]):
+    """Labels of recordings, such as the digit that is said: for each a list of `SoundLabel`, best first."""
 
     task: ClassVar[str] = "audio-classification"
     batch_cost: ClassVar[float] = 8_000  # frames of 10 ms, padding counted
@@ -54,16 +56,19 @@ class AudioClassification(Pipeline[np.ndarray, list[Label]]):
     @overload
     def __call__(  # pyright: ignore[reportOverlappingOverload]: a path is one recording, though a string is many
         self, recordings: Recording, **options: Unpack[Options]
-    ) -> list[Label]: ...
+    ) -> list[SoundLabel]: ...
     @overload
-    def __call__(self, recordings: list[Any] | tuple[Any, ...], **options: Unpack[Options]) -> list[list[Label]]: ...
+    def __call__(
+        self, recordings: list[Any] | tuple[Any, ...], **options: Unpack[Options]
+    ) -> list[list[SoundLabel]]: ...
     @overload
-    def __call__(self, recordings: Many, **options: Unpack[Options]) -> Iterator[list[Label]]: ...
+    def __call__(self, recordings: Many, **options: Unpack[Options]) -> Iterator[list[SoundLabel]]: ...
     def __call__(
         self,
         recordings: Any,
         *,
         top_k: int | None = 1,
+        return_attention: bool = False,
         batch_size: int | None = None,
         on_error: OnError = "raise",
         progress: bool = False,
@@ -73,14 +78,15 @@ class AudioClassification(Pipeline[np.ndarray, list[Label]]):
         recordings: a path, bytes or an open file of sound or of a video with sound, `{"array", "sampling_rate"}`, or a
             data set's row; a list of them; or any iterable of them. A recording may last up to a minute.
         top_k: so many labels, the likeliest first; None is every label.
+        return_attention: add what the model looked at.
         batch_size, on_error, progress: see `HowToRun`.
 
-        Returns a list of `Label` for one recording, a list of such lists for a list, and an iterator of them for any
-        other iterable. Raises `InputError` for an input or an option, `MediaError` for a file.
+        Returns a list of `SoundLabel` for one recording, a list of such lists for a list, and an iterator of them for
+        any other iterable. Raises `InputError` for an input or an option, `MediaError` for a file.
         """
         check_top_k(top_k)
         how = HowToRun(batch_size, on_error, progress)
-        return self.run(recordings, lambda frames: self.answer(frames, top_k), how)
+        return self.run(recordings, lambda frames: self.answer(frames, top_k, return_attention), how)
 
     def read(self, source: Any) -> np.ndarray:
         """A recording's log-mel frames, `(frames, mels)`."""
@@ -94,11 +100,18 @@ class AudioClassification(Pipeline[np.ndarray, list[Label]]):
         """How long the recording is."""
         return len(item) * HOP_SAMPLES / SAMPLE_RATE
 
-    def in_words(self, answer: list[Label]) -> list[tuple[str, float]]:
+    def in_words(self, answer: list[SoundLabel]) -> list[tuple[str, float]]:
         """Each label with its score."""
         return [(one["label"], one["score"]) for one in answer]
 
-    def answer(self, recordings: list[np.ndarray], top_k: int | None) -> list[list[Label]]:
+    def answer(self, recordings: list[np.ndarray], top_k: int | None, return_attention: bool) -> list[list[SoundLabel]]:
         """The labels of a batch."""
-        log_probs = self.graphs["answer"](**pad_frames(recordings))["log_probs"]
-        return [top_labels(row, self.labels, top_k) for row in log_probs]
+        arrays = self.graphs["answer"](**pad_frames(recordings))
+        answers: list[list[SoundLabel]] = []
+        for frames, log_probs, attention in zip(recordings, arrays["log_probs"], arrays["attention"], strict=True):
+            answer = [SoundLabel(**label) for label in top_labels(log_probs, self.labels, top_k)]
+            if return_attention:
+                for label in answer:
+                    label["attention"] = attention[: -(-len(frames) // SUBSAMPLING_FACTOR)]
+            answers.append(answer)
+        return answers

@@ -1,6 +1,6 @@
 """The demo: the bundled models answer the bundled samples, in the terminal and on a page.
 
-A task joins the demo by a row in `DEMONSTRATIONS`.
+A task joins the demo by a row in `ROWS`, and is shown when a model is bundled for it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from showtell.pipelines import pipeline
-from showtell.pipelines.report import entities, photograph, shaded_text
+from showtell.pipelines import TASKS, pipeline
+from showtell.pipelines.report import entities, photograph, shaded_text, spectrogram
 from showtell.pipelines.report.page import Section, write_report
 
 SAMPLES = Path(__file__).with_name("samples")
@@ -61,7 +61,7 @@ def _texts(*texts: str) -> dict[str, str]:
     return {text: text for text in texts}
 
 
-DEMONSTRATIONS = (
+ROWS = (
     Demonstration(
         task="image-to-text",
         title="Photographs",
@@ -74,6 +74,31 @@ DEMONSTRATIONS = (
         options={"return_attention": True},
         tell=lambda answer: (answer[0]["generated_text"], answer[0]["score"]),
         draw=lambda path, answer: photograph.draw(Image.open(path), answer[0]),
+    ),
+    Demonstration(
+        task="automatic-speech-recognition",
+        title="Speech",
+        summary=(
+            "Sound runs from left to right, its low tones at the bottom, and the words stand under it at their times. "
+            "The warmer the sound of a word, and the stronger the word, the surer the model is of it. The score is the "
+            "geometric mean of the probabilities of the characters."
+        ),
+        samples=_files("austen.opus", "listener.opus"),
+        options={"return_timestamps": "word"},
+        tell=lambda answer: (answer["text"], answer["score"]),
+        draw=spectrogram.draw_words,
+    ),
+    Demonstration(
+        task="audio-classification",
+        title="Spoken digits",
+        summary=(
+            "A network hears the whole recording and weighs what it has heard: amber where it attended, grey where it "
+            "did not. The score is the probability of the label."
+        ),
+        samples=_files("seven.opus", "nine.opus"),
+        options={"top_k": 3, "return_attention": True},
+        tell=lambda answer: (answer[0]["label"], answer[0]["score"]),
+        draw=spectrogram.draw_labels,
     ),
     Demonstration(
         task="text-classification",
@@ -111,6 +136,8 @@ DEMONSTRATIONS = (
         draw=entities.draw,
     ),
 )
+# Those tasks that have a bundled model to show.
+DEMONSTRATIONS = tuple(row for row in ROWS if TASKS[row.task].default_model)
 
 
 def run_demo(report: Path) -> None:

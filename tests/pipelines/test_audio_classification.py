@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import math
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -15,7 +16,7 @@ import pytest
 import soundfile
 
 from showtell import InputError, MediaError, compose, pipeline
-from showtell.pipelines.answers import Label
+from showtell.pipelines.answers import Label, SoundLabel
 from showtell.pipelines.audio_classification import AudioClassification, Options
 from showtell.pipelines.media.audio import read_audio
 
@@ -62,7 +63,7 @@ def alone(classify: AudioClassification) -> list[dict[str, float]]:
     return [scores_of(classify(recording, top_k=None)) for recording in RECORDINGS]
 
 
-def scores_of(answer: list[Label]) -> dict[str, float]:
+def scores_of(answer: Sequence[Label]) -> dict[str, float]:
     return {one["label"]: one["score"] for one in answer}
 
 
@@ -109,9 +110,9 @@ def test_every_way_to_hand_in_a_recording_gives_the_same(classify: AudioClassifi
 
 def test_a_type_checker_knows_the_answers(classify: AudioClassification) -> None:
     path = MEDIA / "carry.opus"
-    assert_type(classify(path), list[Label])
-    assert_type(classify([path], top_k=2), list[list[Label]])
-    assert_type(classify(iter([path])), Iterator[list[Label]])
+    assert_type(classify(path), list[SoundLabel])
+    assert_type(classify([path], top_k=2), list[list[SoundLabel]])
+    assert_type(classify(iter([path])), Iterator[list[SoundLabel]])
     call = inspect.signature(AudioClassification.__call__).parameters.values()
     assert [p.name for p in call if p.kind is p.KEYWORD_ONLY] == list(Options.__annotations__)
 
@@ -123,6 +124,18 @@ def test_the_best_label_comes_unless_more_are_asked_for(classify: AudioClassific
     assert [one["score"] for one in every] == sorted((one["score"] for one in every), reverse=True)
     assert classify(MEDIA / "carry.opus") == every[:1]
     assert classify.in_words(every[:1]) == [(every[0]["label"], every[0]["score"])]
+
+
+def test_the_attention_of_a_recording_is_that_which_it_gets_alone(classify: AudioClassification) -> None:
+    together: Any = classify(RECORDINGS, top_k=2, return_attention=True)
+    for recording, answer in zip(RECORDINGS, together, strict=True):
+        [alone] = classify(recording, return_attention=True)
+        assert len(answer) == 2 and "attention" in alone
+        assert len(alone["attention"]) == math.ceil(len(classify.read(recording)) / 4)
+        assert alone["attention"].sum() == pytest.approx(1, abs=1e-5)
+        for label in answer:
+            assert label["attention"] == pytest.approx(alone["attention"], abs=1e-4)
+    assert "attention" not in classify(RECORDINGS[0])[0]
 
 
 @pytest.mark.parametrize("option", [{"top_k": 0}, {"batch_size": 0}, {"on_error": "ignore"}])

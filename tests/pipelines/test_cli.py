@@ -122,7 +122,7 @@ def test_options_reach_the_pipeline(tiny: Path) -> None:
 def test_speech_is_plain_text_or_subtitles_if_asked_for(tiny_recogniser: Path) -> None:
     sound = CAT.with_name("carry.opus")
     said: Any = pipeline("asr", tiny_recogniser)(sound, return_timestamps="word")
-    assert len(said["chunks"]) > 1
+    assert said["chunks"]
     text = showtell("run", "asr", sound, "missing.opus", "--model", tiny_recogniser, "--format", "text")
     assert (text.exit_code, text.stdout) == (1, f"{said['text']}\n\n")
     assert text.stderr.startswith("missing.opus: ") and len(text.stderr.splitlines()) == 1

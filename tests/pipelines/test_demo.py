@@ -7,15 +7,24 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from showtell import pipeline
+from showtell.pipelines import TASKS
 from showtell.pipelines.cli import app
-from showtell.pipelines.demo import DEMONSTRATIONS, SAMPLES, run_demo
+from showtell.pipelines.demo import DEMONSTRATIONS, ROWS, SAMPLES, run_demo
 
 
-def test_photographs_and_texts_and_every_sample_have_their_place_in_the_demo() -> None:
-    tasks = [demonstration.task for demonstration in DEMONSTRATIONS]
-    assert tasks == ["image-to-text", "text-classification", "token-classification"]
-    samples = {sample for demonstration in DEMONSTRATIONS for sample in demonstration.samples.values()}
-    assert {sample for sample in samples if isinstance(sample, Path)} == set(SAMPLES.iterdir())
+def test_every_task_with_a_bundled_model_and_every_sample_has_its_place_in_the_demo() -> None:
+    assert {row.task for row in DEMONSTRATIONS} == {task for task, row in TASKS.items() if row.default_model}
+    samples = {sample for row in ROWS for sample in row.samples.values() if isinstance(sample, Path)}
+    assert samples == set(SAMPLES.iterdir())
+
+
+def test_speech_is_told_and_drawn(tiny_recogniser: Path) -> None:
+    [row] = [row for row in ROWS if row.task == "automatic-speech-recognition"]
+    recordings = list(row.samples.values())
+    for recording, said in zip(recordings, pipeline(row.task, tiny_recogniser)(recordings, **row.options), strict=True):
+        assert row.tell(said) == (said["text"], said["score"])
+        assert row.draw(recording, said).count("<span style=") == len(said["chunks"]) > 0
 
 
 def test_the_demo_prints_the_answers_and_writes_a_page(
