@@ -18,8 +18,8 @@ from showtell.pipelines.answers import PartialTranscript, Transcript, Transcript
 from showtell.pipelines.base import HowToRun, Many, OnError, Pipeline
 from showtell.pipelines.listening import PAUSE_SECONDS, Listener, hear_together
 from showtell.pipelines.media.audio import stream_audio
-from showtell.pipelines.media.log_mel import MELS, LogMelStream
-from showtell.pipelines.media.waveform import Resampler, to_mono
+from showtell.pipelines.media.log_mel import HOP_SAMPLES, MELS, LogMelStream
+from showtell.pipelines.media.waveform import SAMPLE_RATE, Resampler, to_mono
 from showtell.pipelines.runtime import Runtime
 
 Recording = str | PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Mapping[str, Any]
@@ -44,7 +44,7 @@ class Opened(NamedTuple):
     """A recording of which the first log-mel frames are read, `(frames, mels)`; the rest comes in chunks."""
 
     frames: np.ndarray
-    rest: Iterator[np.ndarray]
+    rest: FrameReader
 
 
 class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
@@ -169,7 +169,7 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
 
     def read(self, source: Any) -> Opened:
         """Open a recording, and read its beginning."""
-        chunks = to_frames(stream_audio(source))
+        chunks = FrameReader(stream_audio(source))
         begun: list[np.ndarray] = []
         while sum(map(len, begun)) < READ_FRAMES and (frames := next(chunks, None)) is not None:
             begun.append(frames)
@@ -178,6 +178,10 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
     def cost(self, item: Opened) -> float:
         """The frames that are read."""
         return max(1, len(item.frames))
+
+    def media_seconds(self, item: Opened) -> float:
+        """How long the recording is, as far as it was read: when it is answered, the whole."""
+        return item.rest.count * HOP_SAMPLES / SAMPLE_RATE
 
     def in_words(self, answer: Transcript) -> list[tuple[str, float]]:
         """The text with its score."""
@@ -240,6 +244,18 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
     def spell(self, word: Word) -> str:
         """The letters of a word."""
         return "".join(self.characters[token.token] for token in word.tokens)
+
+
+class FrameReader(Iterator[np.ndarray]):
+    """The log-mel frames of sound that comes in chunks, in chunks; `count` of them were read."""
+
+    def __init__(self, chunks: Iterable[np.ndarray]):
+        self.frames, self.count = to_frames(chunks), 0
+
+    def __next__(self) -> np.ndarray:
+        frames = next(self.frames)
+        self.count += len(frames)
+        return frames
 
 
 def to_frames(chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

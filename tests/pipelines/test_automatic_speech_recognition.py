@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,13 @@ def test_a_recording_longer_than_what_is_read_ahead_is_heard_to_its_end(recognis
     assert answer["chunks"][-1]["timestamp"][1] > 70
     long = recognise([tmp_path / "long.flac", as_row(babble(1))])
     assert long[0]["text"] == answer["text"]
+
+
+@pytest.mark.parametrize("seconds", [1, 45])
+def test_the_length_of_a_recording_is_known_when_it_is_answered(recognise: Any, seconds: int) -> None:
+    opened = recognise.read(as_row(babble(seconds)))
+    recognise.answer([opened], partial(recognise.new_listener, 1, language_model=True), None)
+    assert recognise.media_seconds(opened) == seconds
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.001, 0.02, 0.5])
