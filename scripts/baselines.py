@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 from transformers import (
+    GenerationConfig,
     GPT2Config,
     PreTrainedModel,
     VideoMAEConfig,
@@ -19,6 +20,9 @@ from transformers import (
     VisionEncoderDecoderModel,
     ViTConfig,
     ViTImageProcessor,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
 )
 
 
@@ -84,3 +88,29 @@ class VideoMAE:
         pixels = (torch.from_numpy(clips) - torch.tensor(self.mean)) / torch.tensor(self.std)
         with torch.inference_mode():
             return self.model(pixel_values=pixels.permute(0, 1, 4, 2, 3)).logits
+
+
+class Whisper:
+    """Whisper, a speech recogniser: a transformer over windows of 30 seconds, and one that writes tokens.
+
+    config: its size; the default is the tiny model's.
+    """
+
+    window_seconds = 30.0
+    # Where text begins: the start, the language, the task, no times.
+    prompt = 4
+
+    def __init__(self, config: WhisperConfig):
+        self.model: Any = WhisperForConditionalGeneration(config).eval()
+        self.extract = WhisperFeatureExtractor(feature_size=config.num_mel_bins)
+
+    def answer(self, windows: Sequence[np.ndarray], *, new_tokens: int) -> Tensor:
+        """Greedy tokens of a batch of windows, each `(samples,)` at 16,000 Hz: `(windows, new_tokens)`.
+
+        With random weights it would not end where the speech does, so it is told how much to write.
+        """
+        inputs = self.extract(list(windows), sampling_rate=16_000, return_tensors="pt", return_attention_mask=True)
+        start = torch.zeros(len(windows), self.prompt, dtype=torch.long)
+        length = GenerationConfig(min_new_tokens=new_tokens, max_new_tokens=new_tokens, pad_token_id=0)
+        with torch.inference_mode():
+            return self.model.generate(**inputs, decoder_input_ids=start, generation_config=length)

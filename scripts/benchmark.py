@@ -1,5 +1,6 @@
 """How fast a task answers, against a well-known model in the same run; printed as docs/benchmarks.md holds it.
 
+    python -m showtell.scripts.benchmark automatic-speech-recognition RECORDINGS
     python -m showtell.scripts.benchmark image-to-text
     python -m showtell.scripts.benchmark text-classification
     python -m showtell.scripts.benchmark token-classification
@@ -24,12 +25,14 @@ from transformers import (
     GPT2Config,
     VideoMAEConfig,
     ViTConfig,
+    WhisperConfig,
 )
 
 from showtell.pipelines import pipeline
-from showtell.scripts.baselines import TextTransformer, VideoMAE, VitGpt2
+from showtell.scripts.baselines import TextTransformer, VideoMAE, VitGpt2, Whisper
 from showtell.scripts.image_speed import benchmark_photographs, find_photographs, write_photographs
 from showtell.scripts.job_speed import benchmark_jobs
+from showtell.scripts.speech_speed import benchmark_speech, find_recordings
 from showtell.scripts.stories import stories
 from showtell.scripts.text_speed import benchmark_texts, read_texts
 from showtell.scripts.video_speed import benchmark_videos, find_videos, write_videos
@@ -48,6 +51,20 @@ Seconds = Annotated[float, typer.Option(help="About so long is a turn.")]
 @app.callback()
 def task() -> None:
     """Each task is a command of its own."""
+
+
+@app.command()
+def automatic_speech_recognition(
+    recordings: Annotated[Path, typer.Argument(help="A folder of recordings of speech.")],
+    *,
+    model: Model = None,
+    rounds: Rounds = 5,
+    seconds: Seconds = 4.0,
+    skip_baseline: Annotated[bool, typer.Option(help="Without Whisper and its load.")] = False,
+) -> None:
+    """Files to words, against Whisper tiny; where the time goes, and how late a stream answers."""
+    baseline = None if skip_baseline else Whisper(WhisperConfig())
+    benchmark_speech(find_recordings(recordings), model, baseline, rounds=rounds, seconds=seconds)
 
 
 @app.command()

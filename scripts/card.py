@@ -16,20 +16,16 @@ from typing import Annotated, Any
 import typer
 
 from showtell.bundle import CARD, WEIGHTS, Bundle
-from showtell.decoders.tags import Span
 from showtell.pipelines import pipeline
+from showtell.scripts.caption_scores import evaluate_captions
 from showtell.scripts.datasets.captions import read_captions
-from showtell.scripts.datasets.conll import read_marked_texts
 from showtell.scripts.datasets.sentiment import read_labelled
 from showtell.scripts.datasets.sounds import read_labelled_sounds
+from showtell.scripts.datasets.speech import read_utterances
 from showtell.scripts.datasets.videos import read_videos
-from showtell.scripts.evaluate import (
-    evaluate_captions,
-    evaluate_entities,
-    evaluate_labels,
-    evaluate_sounds,
-    evaluate_videos,
-)
+from showtell.scripts.entity_scores import evaluate_entities, read_entities
+from showtell.scripts.label_scores import evaluate_labels, evaluate_sounds, evaluate_videos
+from showtell.scripts.speech_scores import evaluate_speech
 
 CARDS = Path(__file__).with_name("cards")
 # fp16, so two bytes a weight.
@@ -40,6 +36,16 @@ TWIN = """
 These figures are those of a model that was trained alike on the train part alone. The one in this folder was then
 trained on both parts, so dev can no longer tell how good it is.
 """
+# The sets of speech, by their folders' names, and what is in their dev parts.
+SPEECH_SETS = {
+    "arctic_kathleen": "read sentences, a known voice",
+    "asterisk_allison": "telephone prompts, a known voice",
+    "coffee_orders": "orders of a kind that it was trained on, some fifty voices",
+    "fsdd": "single digits, five known voices",
+    "librispeech": "read books, two voices that it has not heard",
+    "ljspeech": "read non-fiction of the nineteenth century, a known voice",
+    "speechocean762": "everyday sentences, Mandarin accents, fifteen voices that it has not heard",
+}
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -52,6 +58,22 @@ def audio_classification(
     """The card of the classifier that was trained on spoken digits."""
     figures = evaluate_sounds(pipeline("audio-classification", model), read_labelled_sounds(dev))
     write_card(model, "spoken_digits.md", figures)
+
+
+@app.command()
+def automatic_speech_recognition(
+    model: Annotated[Path, typer.Argument(help="The bundle's folder; its README.md is written anew.")],
+    dev: Annotated[list[Path], typer.Argument(help="Folders SET/dev of recordings that it was not trained on.")],
+) -> None:
+    """The card of the recogniser that was trained on several sets of speech."""
+    recognise = pipeline("automatic-speech-recognition", model)
+    sets = {folder.resolve().parent.name: read_utterances(folder) for folder in dev}
+    figures = {name: evaluate_speech(recognise, utterances) for name, utterances in sets.items()}
+    bare = {
+        name: evaluate_speech(recognise, utterances, language_model=False)["wer"] for name, utterances in sets.items()
+    }
+    prior = {f"prior_{name}": value for name, value in recognise.bundle.config["prior"].items()}
+    write_card(model, "speech_recognition.md", {"table": speech_table(figures, bare), **prior})
 
 
 @app.command()
@@ -75,12 +97,12 @@ def token_classification(
     command: Annotated[str, typer.Option(help="The options with which it was trained.")] = "",
 ) -> None:
     """The card of the tagger that was trained on CoNLL-2003."""
-    tagger, texts = pipeline("token-classification", twin or model), read_marked_texts(dev)
-    expected = [[Span(one.start, one.end, one.type) for one in text.entities] for text in texts]
-    figures = evaluate_entities(tagger, [text.text for text in texts], expected)
+    tagger = pipeline("token-classification", twin or model)
+    texts, expected = read_entities(dev)
+    figures = evaluate_entities(tagger, texts, expected)
     sure = [
         (one["start"], one["end"], one["entity_group"]) in text
-        for answer, text in zip(tagger([text.text for text in texts]), map(set, expected), strict=True)
+        for answer, text in zip(tagger(texts), map(set, expected), strict=True)
         for one in answer
         if one["score"] > SURE
     ]
@@ -137,6 +159,15 @@ def write_card(folder: Path, template: str, figures: Mapping[str, Any]) -> None:
     }
     text = Template((CARDS / template).read_text(encoding="utf-8")).substitute(known)
     (folder / CARD).write_text(text, encoding="utf-8")
+
+
+def speech_table(figures: Mapping[str, Mapping[str, Any]], bare: Mapping[str, float]) -> str:
+    """The words of each set of speech, their error rates, and that of the words without the prior."""
+    return "\n".join(
+        f"| {name} | {SPEECH_SETS.get(name, '')} | {one['words']} | {one['wer']:.3f} | {one['cer']:.3f} "
+        f"| {bare[name]:.3f} |"
+        for name, one in figures.items()
+    )
 
 
 def entity_table(figures: Mapping[str, Any]) -> str:
