@@ -48,7 +48,7 @@ TASKS = {
     "token-classification": Task(
         "showtell.pipelines.token_classification", "TokenClassification", "named-entities", reads_text=True
     ),
-    "video-classification": Task("showtell.pipelines.video_classification", "VideoClassification", None),
+    "video-classification": Task("showtell.pipelines.video_classification", "VideoClassification", "human-actions"),
 }
 ALIASES: dict[str, str] = {
     "asr": "automatic-speech-recognition",

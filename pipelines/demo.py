@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from showtell.pipelines import TASKS, pipeline
-from showtell.pipelines.report import entities, photograph, shaded_text, spectrogram
+from showtell.pipelines.report import entities, film_strip, photograph, shaded_text, spectrogram
 from showtell.pipelines.report.page import Section, write_report
 
 SAMPLES = Path(__file__).with_name("samples")
@@ -74,6 +74,19 @@ ROWS = (
         options={"return_attention": True},
         tell=lambda answer: (answer[0]["generated_text"], answer[0]["score"]),
         draw=lambda path, answer: photograph.draw(Image.open(path), answer[0]),
+    ),
+    Demonstration(
+        task="video-classification",
+        title="Video",
+        summary=(
+            "A model that knows six human actions sees eight frames, evenly over the clip's time. They stand here "
+            "squeezed to squares, as it saw them: bright where it attended, dim where it did not. The clips are drawn, "
+            "though it learned from recordings. The score is the probability of the label."
+        ),
+        samples=_files("horse_race.mp4", "surfer.mp4"),
+        options={"top_k": 3, "return_attention": True},
+        tell=lambda answer: (answer[0]["label"], answer[0]["score"]),
+        draw=film_strip.draw,
     ),
     Demonstration(
         task="automatic-speech-recognition",

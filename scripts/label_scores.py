@@ -17,7 +17,7 @@ from showtell.pipelines.video_classification import VideoClassification
 from showtell.scripts.classification_metrics import restrict, score_groups, score_labels
 from showtell.scripts.datasets.sentiment import DEGREES, LabelledText
 from showtell.scripts.datasets.sounds import LabelledSound
-from showtell.scripts.datasets.videos import LabelledVideo
+from showtell.scripts.datasets.videos import LabelledVideo, other_orders
 
 
 def evaluate_labels(
@@ -68,13 +68,10 @@ def evaluate_videos(classify: VideoClassification, videos: Sequence[LabelledVide
     start = perf_counter()
     answers = classify([video.path for video in videos], top_k=None, progress=sys.stderr.isatty())
     seconds = perf_counter() - start
-    middle = np.full(classify.frames, classify.frames // 2)
-    shuffled = np.random.default_rng(0).permutation(classify.frames)
     return {
         **score_labels(as_probabilities(answers, classify.labels), truth, classify.labels),
         **score_groups(is_right(answers), [video.group for video in videos]),
-        "one_frame": fmean(is_right(classify(changed(middle)))),
-        "shuffled": fmean(is_right(classify(changed(shuffled)))),
+        **{name: fmean(is_right(classify(changed(order)))) for name, order in other_orders(classify.frames).items()},
         "videos": len(videos),
         "videos_per_second": len(videos) / seconds,
     }

@@ -5,7 +5,8 @@
 DATA holds `train` and `dev`, each a folder of clips with a `metadata.jsonl`. Clips of one `group`, such as a scene or a
 camera, are never on both sides of a split. The CNN stays as it is, so what it sees is computed once. Then:
 
-1. the classifiers are cross-validated by group over train and dev together, which tells how good they will be;
+1. the classifiers are cross-validated by group over train and dev together, which tells how good they will be, and by
+   one frame alone and by frames in another order what they go by;
 2. they are trained on all of it, for as many epochs.
 """
 
@@ -30,7 +31,7 @@ from showtell.encoders.video import VideoEncoder
 from showtell.memory import Memory
 from showtell.scripts.classification_metrics import score_groups, score_labels
 from showtell.scripts.datasets.caption_tensors import Views
-from showtell.scripts.datasets.videos import LabelledVideo, read_videos, seen_in_views
+from showtell.scripts.datasets.videos import LabelledVideo, other_orders, read_videos, seen_in_views
 from showtell.scripts.training import Settings, fit
 
 log = logging.getLogger("showtell.training")
@@ -83,7 +84,7 @@ def main(
         decoder = Ensemble(members=members, labels=labels, cell=cell, **shape)
         return decoder, (features - encoder.center) / encoder.spread
 
-    def train_on(train: Sequence[int], folder: Path) -> tuple[Ensemble, Tensor]:
+    def train_on(train: Sequence[int], folder: Path) -> Ensemble:
         decoder, scaled = new_decoder(train)
         sampler = WeightedRandomSampler(weights[train].tolist(), len(train))
         batches = DataLoader(Views(scaled[:, train], targets[train]), BATCH_SIZE, sampler=sampler)
@@ -98,23 +99,26 @@ def main(
         )
         done = iter(range(epochs))
         fit(decoder, batches, tell_labels, lambda _: {"epoch": next(done)}, settings, folder)
-        return decoder.eval(), scaled
+        return decoder.eval()
 
     # How good it will be.
-    figures = {}
     if folds:
-        probabilities = np.zeros((len(videos), len(labels)))
+        orders = {"as_it_is": np.arange(frames), **other_orders(frames)}
+        probabilities = {order: np.zeros((len(videos), len(labels))) for order in orders}
         part = split_by_group(videos, folds, seed)
         for fold in range(folds):
             train, test = np.flatnonzero(part != fold).tolist(), np.flatnonzero(part == fold).tolist()
-            decoder, scaled = train_on(train, runs / f"fold-{fold}")
-            probabilities[test] = answer(decoder, scaled[0, test])
-        figures = score_by_group(probabilities, videos, labels)
+            decoder = train_on(train, runs / f"fold-{fold}")
+            for order, places in orders.items():
+                shown = (encoder.changes(seen[0, test][:, places]) - encoder.center) / encoder.spread
+                probabilities[order][test] = answer(decoder, shown)
+        scores = {order: score_by_group(said, videos, labels) for order, said in probabilities.items()}
+        figures = scores["as_it_is"] | {order: scores[order]["accuracy"] for order in other_orders(frames)}
         log.info("cross-validated: %s", json.dumps(figures))
         (runs / "cross-validation.json").write_text(json.dumps(figures, indent=2) + "\n")
 
     # The model.
-    decoder, _ = train_on(range(len(videos)), runs / "all")
+    decoder = train_on(range(len(videos)), runs / "all")
     compose(encoder=encoder, decoder=decoder).save(output, terms=terms, lenders=lender or [])
 
 

@@ -50,6 +50,15 @@ def read_videos(folder: str | Path) -> list[LabelledVideo]:
     return videos
 
 
+def other_orders(frames: int) -> dict[str, np.ndarray]:
+    """Places of a clip's frames that ask what a model goes by: the middle frame alone again and again, in which nothing
+    moves, and all of them in another order."""
+    return {
+        "one_frame": np.full(frames, frames // 2),
+        "shuffled": np.random.default_rng(0).permutation(frames),
+    }
+
+
 def seen_in_views(video: LabelledVideo, *, frames: int, size: int, views: int) -> Iterator[Tensor]:
     """A clip's frames `(frames, size, size, 3)`: as the pipeline samples them, mirrored, and then changed at random.
 

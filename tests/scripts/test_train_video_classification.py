@@ -111,6 +111,7 @@ def test_a_run_leaves_a_model_and_its_cross_validation(data: Path, capsys: pytes
     )
     figures = json.loads((data / "runs" / "cross-validation.json").read_text())
     assert figures["videos"] == 16 and figures["accuracy"] > 0.8 and 0 <= figures["group_standard_error"] < 0.5
+    assert figures["one_frame"] == 0.5 and figures["shuffled"] > 0.8
     watch = pipeline("video-classification", data / "model", threads=1)
     assert [watch(data / "dev" / name)[0]["label"] for name in ("0.mp4", "1.mp4")] == ["still", "moves"]
     capsys.readouterr()

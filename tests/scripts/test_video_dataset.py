@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 
 from showtell.errors import InputError
 from showtell.pipelines.media.video import read_video
-from showtell.scripts.datasets.videos import LabelledVideo, read_videos, seen_in_views
+from showtell.scripts.datasets.videos import LabelledVideo, other_orders, read_videos, seen_in_views
 
 
 def write(folder: Path, *records: object) -> Path:
@@ -74,3 +74,10 @@ def test_views_are_the_clip_its_mirror_and_others_in_which_nothing_moves_either(
         assert (view.int() - plain.int()).abs().float().mean() > 5
         assert (view[0].int() - view[3].int()).abs().float().mean() < 8  # but for what the codec does
     assert len(list(seen_in_views(video, frames=4, size=32, views=1))) == 1
+
+
+@pytest.mark.parametrize("frames", [4, 8, 16])
+def test_other_orders_are_the_middle_frame_alone_and_all_frames_shuffled(frames: int) -> None:
+    orders = {name: places.tolist() for name, places in other_orders(frames).items()}
+    assert orders["one_frame"] == [frames // 2] * frames
+    assert sorted(orders["shuffled"]) == list(range(frames)) != orders["shuffled"]
