@@ -51,6 +51,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("dog.jpg", "photo.jpg", "a.jpg", "b.jpg", "photos/1.jpg", "photos/2.jpg"):
         shutil.copy(cat, tmp_path / name)
     shutil.copy(ROOT / "tests" / "media" / "carry.opus", tmp_path / "digit.opus")
+    for name in ("clip.mp4", "recording.mp4"):
+        shutil.copy(ROOT / "pipelines" / "samples" / "surfer.mp4", tmp_path / name)
     (tmp_path / "reviews.txt").write_text("Slow, but worth it.\nDreadful.\n", encoding="utf-8")
     (tmp_path / "broken.jpg").write_bytes(cat.read_bytes()[:2000])
     monkeypatch.chdir(tmp_path)
