@@ -11,7 +11,7 @@ from showtell.lazy import attach
 
 if TYPE_CHECKING:
     from showtell.decoders.alignment import AlignedToken, Word, align
-    from showtell.decoders.attention import AdditiveAttention, DotAttention, GeneralAttention
+    from showtell.decoders.attention import AdditiveAttention, DotAttention, GeneralAttention, LocationAttention
     from showtell.decoders.attention_decoder import AttentionDecoder, doubly_stochastic_penalty
     from showtell.decoders.beams import Hypothesis
     from showtell.decoders.cells import GRUCell, LSTMCell, RNNCell
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from showtell.decoders.ctc import Search, greedy
     from showtell.decoders.ctc_decoder import CTCDecoder
     from showtell.decoders.ensemble import Ensemble
+    from showtell.decoders.joint_decoder import JointDecoder
     from showtell.decoders.language_model import LanguageModel
     from showtell.decoders.linear_chain import LinearChain, Posterior
     from showtell.decoders.ngram import NGram
@@ -40,9 +41,11 @@ __all__ = [
     "GRUCell",
     "GeneralAttention",
     "Hypothesis",
+    "JointDecoder",
     "LSTMCell",
     "LanguageModel",
     "LinearChain",
+    "LocationAttention",
     "NGram",
     "Posterior",
     "RNNCell",
@@ -74,9 +77,11 @@ __getattr__, __dir__ = attach(
         "GRUCell": "showtell.decoders.cells",
         "GeneralAttention": "showtell.decoders.attention",
         "Hypothesis": "showtell.decoders.beams",
+        "JointDecoder": "showtell.decoders.joint_decoder",
         "LSTMCell": "showtell.decoders.cells",
         "LanguageModel": "showtell.decoders.language_model",
         "LinearChain": "showtell.decoders.linear_chain",
+        "LocationAttention": "showtell.decoders.attention",
         "NGram": "showtell.decoders.ngram",
         "Posterior": "showtell.decoders.linear_chain",
         "RNNCell": "showtell.decoders.cells",

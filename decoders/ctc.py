@@ -10,10 +10,11 @@ come, and finds the same however they are cut into chunks.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Container
 from itertools import pairwise
 from numbers import Integral
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -65,6 +66,13 @@ def greedy(log_probs: np.ndarray, lengths: np.ndarray, *, blank: int = 0) -> lis
         runs = [run for run in pairwise(edges) if path[run[0]] != blank]
         found.append([AlignedToken(int(path[start]), start, end, float(peak[start:end].max())) for start, end in runs])
     return found
+
+
+class Candidate(NamedTuple):
+    """A text that may have been said, and the logarithm of its probability, but for a constant of its search."""
+
+    tokens: list[AlignedToken]
+    log_prob: float
 
 
 class Search:
@@ -143,10 +151,20 @@ class Search:
 
     def finish(self) -> list[AlignedToken]:
         """The text has ended: the rest of the best one, where the prior has a say in its end too."""
-        if self.prior is None:
-            return self.best()
-        ends = [(prefix.blank + prefix.label) * self.prior.end(prefix.text.state) for prefix in self.prefixes]
-        return self._read(self.prefixes[ends.index(max(ends))])
+        return self._read(self._ended()[0][0])
+
+    def candidates(self) -> list[Candidate]:
+        """The text has ended: all that are followed and possible, best first, or else the one of `finish`."""
+        (best, sum_), *others = self._ended()
+        possible = [(prefix, total) for prefix, total in others if total > 0]
+        first = Candidate(self._read(best), math.log(sum_) if sum_ > 0 else 0.0)
+        return [first, *(Candidate(self._read(prefix), math.log(total)) for prefix, total in possible)]
+
+    def _ended(self) -> list[tuple[Prefix, float]]:
+        """The prefixes and their probabilities, where the prior has a say in their end too, best first."""
+        end = self.prior.end if self.prior else lambda state: 1.0
+        ended = [(prefix, (prefix.blank + prefix.label) * end(prefix.text.state)) for prefix in self.prefixes]
+        return sorted(ended, key=lambda pair: pair[1], reverse=True)
 
     def _pause(self) -> None:
         """Hear frames of blank. Of prefixes with the same future only the best one then has any."""

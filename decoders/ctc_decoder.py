@@ -74,21 +74,29 @@ class CTCDecoder(nn.Module):
         # A tensor for each: an export would take one tensor under two names for one input.
         return {name: self.output.weight.new_zeros(shape) for name in self.recurrent.state_names}
 
+    def hear(self, memory: Memory, state: State | None = None) -> tuple[Tensor, State]:
+        """What the recurrent network makes of a stretch of sound, `(batch, time, hidden_size)`, and its state."""
+        names = self.recurrent.state_names
+        before = tuple(state[name] for name in names) if state else None
+        hidden, after = self.recurrent(self.dropout(memory.features), memory.mask.sum(dim=1), before)
+        return self.dropout(hidden), dict(zip(names, after, strict=True))
+
+    def say(self, hidden: Tensor, memory: Memory) -> Tensor:
+        """The log-probabilities of what was heard, `(batch, time, vocabulary)`; in the padding the blank is certain."""
+        log_probs = torch.log_softmax(self.output(hidden), dim=-1)
+        silence = torch.full_like(log_probs[0, 0], -1e4)
+        silence[self.blank] = 0
+        return torch.where(memory.mask.unsqueeze(2), log_probs, silence)
+
     def answer(self, memory: Memory, state: State) -> tuple[Tensor, State]:
         """What is said in each frame of a stretch of sound, and the state in which the next stretch is heard.
 
         Returns log-probabilities `(batch, time, vocabulary)`, in whose padding the blank is certain, and the state.
         """
-        names = self.recurrent.state_names
-        lengths = memory.mask.sum(dim=1)
-        hidden, after = self.recurrent(self.dropout(memory.features), lengths, tuple(state[name] for name in names))
-        log_probs = torch.log_softmax(self.output(self.dropout(hidden)), dim=-1)
-        silence = torch.full_like(log_probs[0, 0], -1e4)
-        silence[self.blank] = 0
-        log_probs = torch.where(memory.mask.unsqueeze(2), log_probs, silence)
-        return log_probs, dict(zip(names, after, strict=True))
+        hidden, after = self.hear(memory, state)
+        return self.say(hidden, memory), after
 
-    def forward(self, memory: Memory, tokens: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, memory: Memory, tokens: Tensor, lengths: Tensor) -> Any:
         """The log-probability of given texts, `(batch,)`.
 
         tokens: `(batch, longest)`; any token but the blank will do in the padding. lengths: `(batch,)`.
@@ -96,7 +104,11 @@ class CTCDecoder(nn.Module):
         A text that is too long for its frames has probability zero. Its log-probability is given as 0, so that
         it has no gradient and spoils no batch.
         """
-        log_probs = self.answer(memory, self.init_state(len(tokens)))[0].transpose(0, 1)
+        return self.log_likelihood(self.hear(memory)[0], memory, tokens, lengths)
+
+    def log_likelihood(self, hidden: Tensor, memory: Memory, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """`forward` of what was heard."""
+        log_probs = self.say(hidden, memory).transpose(0, 1)
         frames = memory.mask.sum(dim=1)
         return -nn.functional.ctc_loss(
             log_probs, tokens, frames, lengths, blank=self.blank, reduction="none", zero_infinity=True

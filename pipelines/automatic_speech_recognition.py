@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 from os import PathLike
 from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple, TypedDict, Unpack, overload
 
@@ -21,6 +22,7 @@ from showtell.pipelines.media.audio import stream_audio
 from showtell.pipelines.media.log_mel import HOP_SAMPLES, MELS, LogMelStream
 from showtell.pipelines.media.waveform import SAMPLE_RATE, Resampler, to_mono
 from showtell.pipelines.runtime import Runtime
+from showtell.pipelines.spelling import choose, search_to_the_end, spell_together
 
 Recording = str | PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Mapping[str, Any]
 Timestamps = Literal["word", "char"] | None
@@ -50,6 +52,10 @@ class Opened(NamedTuple):
 class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
     """Words of recordings of any length: for each a `Transcript`.
 
+    A recogniser by CTC hears streams too. One by attention writes a long recording in stretches of up to 20 s, cut
+    where it is quietest, and its times are where it looked. One by both hears as CTC does, and after each pause
+    attention helps to choose the words.
+
     A recogniser that came with a prior of words (`prior.safetensors`) weighs what it hears by how such words go.
     """
 
@@ -61,17 +67,17 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
         super().__init__(bundle, runtime)
         config = bundle.config
         try:
-            decoder, encoder = config["decoder"], config["encoder"]
+            self.decoder: dict[str, Any] = config["decoder"]
             self.characters = {token: character for character, token in bundle.tokenizer().get_vocab().items()}
             self.space = next(token for token, character in self.characters.items() if character == " ")
-            self.blank, self.lookahead = decoder["blank"], encoder["lookahead"]
             self.step_seconds: float = config["memory"]["step_seconds"]
-            state_names = [
-                name for name in self.graphs["listen"].inputs if f"next_{name}" in self.graphs["listen"].outputs
-            ]
+            self.lookahead: int = config["encoder"]["lookahead"]
+            if self.listens:
+                self.blank, listen = self.decoder["blank"], self.graphs["listen"]
+                state_names = [name for name in listen.inputs if f"next_{name}" in listen.outputs]
+                state_shape = self.decoder["num_layers"], self.decoder["hidden_size"]
+                self.first_state = {name: np.zeros(state_shape, np.float32) for name in state_names}
             self.prior = self.open_prior() if "prior" in config else None
-            self.state_shape = decoder["num_layers"], decoder["hidden_size"]
-            self.first_state = {name: np.zeros(self.state_shape, np.float32) for name in state_names}
         except (AttributeError, KeyError, StopIteration, TypeError, ValueError) as error:
             raise ModelError(
                 f"{bundle.folder / CONFIG}: it does not say all that a recogniser needs ({error!r}); a model that "
@@ -103,7 +109,8 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
             data set's row; a list of them; or any iterable of them. A recording may have any length.
         return_timestamps: "word" or "char" adds `chunks`, each with its time and score.
         num_beams: texts followed at once by the search.
-        language_model: whether the prior of words that came with the recogniser, if one did, has a say.
+        language_model: whether the prior of words that came with the recogniser, if one did, has a say. It has none
+            where attention writes alone.
         batch_size, on_error, progress: see `HowToRun`.
 
         Returns a `Transcript` for one recording, a list of them for a list, and an iterator of them for any other
@@ -112,6 +119,9 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
         if return_timestamps not in ("word", "char", None):
             raise InputError(f'return_timestamps={return_timestamps!r}: "word", "char" or None would do.')
         how = HowToRun(batch_size, on_error, progress)
+        if not self.listens:
+            search = partial(search_to_the_end, num_beams=num_beams)
+            return self.run(recordings, lambda opened: self.attend(opened, search, return_timestamps), how)
         new_listener = partial(self.new_listener, num_beams, language_model=language_model)
         return self.run(recordings, lambda opened: self.answer(opened, new_listener, return_timestamps), how)
 
@@ -129,14 +139,25 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
             a generator may wait for a microphone. sampling_rate: in hertz. num_beams, language_model: as in a call.
 
         Yields after each chunk what was said since the last final text, and marks what a pause or the end made final.
-        All final texts together are what the whole recording would give.
+        All final texts together are what the whole recording would give. Raises `ModelError` for a recogniser by
+        attention alone, which must hear the end before it writes the beginning.
         """
+        if not self.listens:
+            raise ModelError(
+                f"{self.bundle.folder}: this recogniser attends to whole recordings and cannot hear a stream; one with "
+                "a CTC decoder or a joint one would do."
+            )
         resampler, frames = Resampler(sampling_rate, "the stream"), LogMelStream()
         listener = self.new_listener(num_beams, language_model=language_model)
         for samples in chunks:
             mono = to_mono(np.asarray(samples), "the stream")
             yield from self.listen(listener, frames.push(resampler.push(mono)), last=False)
         yield from self.listen(listener, np.concatenate([frames.push(resampler.end()), frames.end()]), last=True)
+
+    @property
+    def listens(self) -> bool:
+        """Whether it hears as CTC does; else attention writes alone."""
+        return "listen" in self.graphs
 
     def listen(self, listener: Listener, frames: np.ndarray, *, last: bool) -> Iterator[PartialTranscript]:
         """Hear frames of a stream; yield what became final, and what may change yet."""
@@ -165,6 +186,7 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
             new_search=partial(Search, prior, blank=self.blank, num_beams=num_beams),
             blank=self.blank,
             pause=round(PAUSE_SECONDS / self.step_seconds),
+            choose=partial(choose, self.graphs, self.decoder) if "encode" in self.graphs else None,
         )
 
     def read(self, source: Any) -> Opened:
@@ -215,6 +237,14 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
                 listener.end_segment()
                 outcomes[place] = self.transcript(listener.segments, return_timestamps)
         return [outcomes[place] for place in range(len(recordings))]
+
+    def attend(
+        self, recordings: list[Opened], search: partial[Any], return_timestamps: Timestamps
+    ) -> list[Transcript | Exception]:
+        """Write recordings by attention alone."""
+        frames = [chain([recording.frames], recording.rest) for recording in recordings]
+        written = spell_together(self.graphs, frames, self.decoder, search)
+        return [one if isinstance(one, Exception) else self.transcript(one, return_timestamps) for one in written]
 
     def transcript(self, segments: list[list[AlignedToken]], return_timestamps: Timestamps) -> Transcript:
         """The answer of what was said in all segments."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # What their caller must know of the model's parts.
 SETTINGS = (
     "image_size", "frames", "grid", "start", "end", "pad", "unknown", "characters", "longest_word", "labels", "scheme",
-    "blank", "lookahead",
+    "blank", "lookahead", "ctc_weight",
 )  # fmt: skip
 # How the tasks of texts begin.
 READ_A_TEXT = """\
@@ -44,12 +44,18 @@ HOW_TO_CALL = {
 """,
     "automatic-speech-recognition": READ_A_RECORDING
     + """\
-3. `listen` gives the log-probabilities of the tokens for each 40 ms, of which one is `blank` and says nothing. Take the
-   best of each, merge runs of equal ones and leave out `blank`, or search by prefix beams. `tokenizer.json` has the
-   tokens' characters.
+3. `listen`, where there is one, gives the log-probabilities of the tokens for each 40 ms, of which one is `blank` and
+   says nothing. Take the best of each, merge runs of equal ones and leave out `blank`, or search by prefix beams.
+   `tokenizer.json` has the tokens' characters.
 4. `hidden` and `cell` are zeros at first. Of a stream give what `next_hidden` and `next_cell` were, in `lengths` only
    multiples of 4 until it ends, and in `features` behind them at least `lookahead` frames that follow; give these
    again the next time.
+5. Where there are `encode` and `step`, attention writes, or helps to choose. `encode` up to 20 s of sound once; its
+   outputs that `step` knows by the same name are kept for every step. Call `step` with the token written last, at
+   first `start`. `log_probs` tells how probable each token is next; `next_NAME` is what `step` takes as NAME the next
+   time. Stop at `end`. Without `listen`, take the best, never `start` or `pad`, or search with several beams; with it,
+   of the texts that it proposes take that of the highest `ctc_weight` * its log-probability there + (1 - `ctc_weight`)
+   * the one here.
 """,
     "image-to-text": """\
 1. Squeeze the photograph to a square of `image_size` pixels, RGB, 0 to 255; do not crop it.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from showtell.decoders.alignment import AlignedToken
-from showtell.decoders.ctc import Search
+from showtell.decoders.ctc import Candidate, Search
 from showtell.pipelines.media.log_mel import MELS, pad_frames
 from showtell.pipelines.runtime import Graph
 
@@ -21,6 +21,9 @@ SUBSAMPLING_FACTOR = 4
 PAUSE_SECONDS = 0.8
 # A position that says nothing with so much probability belongs to a pause.
 PAUSE_PROBABILITY = 0.98
+# Attention is good for so many frames, of 10 ms: hardly any sentence that is read aloud takes longer than 20 s.
+LONGEST_FRAMES = 2000
+NO_FRAMES = np.zeros((0, MELS), np.float32)
 
 
 class Stretch(NamedTuple):
@@ -35,7 +38,8 @@ class Listener:
 
     state: of the graph before any sound, `(layers, hidden_size)` for each of its names. lookahead: frames that the
     model sees after those that it hears. new_search: begins a segment. blank: the token that says nothing.
-    pause: so many positions of blank end a segment.
+    pause: so many positions of blank end a segment. choose: what was said in a segment, from its frames and what its
+    search followed; by default what the search found best.
     """
 
     def __init__(
@@ -46,10 +50,12 @@ class Listener:
         new_search: Callable[[], Search],
         blank: int,
         pause: int,
+        choose: Callable[[np.ndarray, list[Candidate]], list[AlignedToken]] | None = None,
     ):
         self.state, self.lookahead = state, lookahead
         self.new_search, self.blank, self.pause = new_search, blank, pause
-        self.frames = np.zeros((0, MELS), np.float32)
+        self.choose = choose
+        self.frames = self.segment = NO_FRAMES
         self.search, self.start, self.position, self.silent = new_search(), 0, 0, 0
         self.segments: list[list[AlignedToken]] = []
 
@@ -60,24 +66,34 @@ class Listener:
         self.frames = frames[max(0, length) :]
         return Stretch(frames, length) if length > 0 else None
 
-    def hear(self, log_probs: np.ndarray) -> None:
-        """Search what the graph said of a stretch, `(positions, vocabulary)`, segment by segment."""
+    def hear(self, log_probs: np.ndarray, frames: np.ndarray = NO_FRAMES) -> None:
+        """Search what the graph said of a stretch, `(positions, vocabulary)`, segment by segment.
+
+        frames: of the stretch, if there is anyone to `choose` by them.
+        """
         begin = 0
         for place, silent in enumerate(log_probs[:, self.blank] >= np.log(PAUSE_PROBABILITY)):
             self.silent = self.silent + 1 if silent else 0
             if self.silent == self.pause:
-                self.search.advance(log_probs[begin : place + 1])
-                self.position += place + 1 - begin
+                self.go_on(log_probs[begin : place + 1], frames[: (place + 1) * SUBSAMPLING_FACTOR], begin)
                 begin = place + 1
                 self.end_segment()
-        self.search.advance(log_probs[begin:])
-        self.position += len(log_probs) - begin
+        self.go_on(log_probs[begin:], frames, begin)
+
+    def go_on(self, log_probs: np.ndarray, frames: np.ndarray, begin: int) -> None:
+        """Search more of this segment; its frames are those from the position `begin` of the stretch on."""
+        self.search.advance(log_probs)
+        self.position += len(log_probs)
+        if self.choose:
+            # One more tells that there are too many.
+            self.segment = np.concatenate([self.segment, frames[begin * SUBSAMPLING_FACTOR :]])[: LONGEST_FRAMES + 1]
 
     def end_segment(self) -> None:
         """What was said since the last pause is final."""
-        if tokens := self.timed(self.search.finish()):
+        said = self.choose(self.segment, self.search.candidates()) if self.choose else self.search.finish()
+        if tokens := self.timed(said):
             self.segments.append(tokens)
-        self.search, self.start = self.new_search(), self.position
+        self.search, self.start, self.segment = self.new_search(), self.position, NO_FRAMES
 
     def current(self) -> list[AlignedToken]:
         """What seems to have been said since the last pause; it may change yet."""
@@ -96,4 +112,5 @@ def hear_together(graph: Graph, listeners: Sequence[Listener], stretches: Sequen
     after = graph(**inputs, **state)
     for row, (listener, stretch) in enumerate(zip(listeners, stretches, strict=True)):
         listener.state = {name: after[f"next_{name}"][row] for name in state}
-        listener.hear(after["log_probs"][row, : -(-stretch.length // SUBSAMPLING_FACTOR)])
+        log_probs = after["log_probs"][row, : -(-stretch.length // SUBSAMPLING_FACTOR)]
+        listener.hear(log_probs, stretch.features[: stretch.length])

@@ -4,39 +4,61 @@
 
 Each DATA folder holds `train`, and perhaps `dev`, with recordings and a `metadata.jsonl`. The recogniser spells: it
 writes letters, and so words that it never heard. A run that was stopped goes on when it is started again.
+
+The decoder is CTC, which hears streams; or attention, which reads a whole sentence before it writes; or both over one
+network, of which CTC hears and attention helps to choose the words.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import jiwer
 import torch
 import typer
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
-from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader
 
 from showtell.composition import Model, compose
+from showtell.decoders.attention_decoder import AttentionDecoder
 from showtell.decoders.ctc import greedy
 from showtell.decoders.ctc_decoder import CTCDecoder
+from showtell.decoders.joint_decoder import JointDecoder
+from showtell.decoders.search import beam_search
 from showtell.encoders.spectrogram import SpectrogramEncoder
+from showtell.graphs import Step
 from showtell.pipelines.media.waveform import SAMPLE_RATE
+from showtell.pipelines.runtime import TorchGraph
+from showtell.pipelines.spelling import MOST_TOKENS
+from showtell.pipelines.writing import write
 from showtell.scripts.datasets.batches import ByLength
 from showtell.scripts.datasets.speech import Utterance, characters_of, read_utterances
 from showtell.scripts.datasets.speech_tensors import Batch, Speech, keep_samples
+from showtell.scripts.speech_losses import by_attention, by_both, by_ctc
 from showtell.scripts.training import Settings, fit
 
-Recogniser = Model[SpectrogramEncoder, CTCDecoder]
-
-BLANK = "<blank>"
+BLANK, START, END = "<blank>", "<start>", "<end>"
 # Seconds of speech of a batch, padding included.
 BATCH_SECONDS = 160.0
+# Of a decoder that attends.
+ATTENDING = {"embedding_size": 128, "attention_size": 128}
+
+
+class Decoder(StrEnum):
+    """What a recogniser writes by."""
+
+    CTC = "ctc"
+    ATTENTION = "attention"
+    JOINT = "joint"
+
+
+LOSSES = {Decoder.CTC: by_ctc, Decoder.ATTENTION: by_attention, Decoder.JOINT: by_both}
 
 
 def main(
@@ -44,6 +66,7 @@ def main(
     data: Annotated[list[Path], typer.Argument(help="Folders that hold train, and perhaps dev.")],
     runs: Annotated[Path, typer.Option(help="Checkpoints, caches and TensorBoard logs.")] = Path("runs/asr"),
     terms: Annotated[str, typer.Option(help="For what the model may be used: that is for your data to say.")] = "",
+    decoder: Annotated[Decoder, typer.Option(help="What it writes by; attention alone hears no stream.")] = Decoder.CTC,
     hidden_size: int = 320,
     num_layers: int = 3,
     epochs: int = 30,
@@ -57,20 +80,19 @@ def main(
     # Data.
     train = {folder.name: read_utterances(folder / "train") for folder in data}
     dev = {folder.name: read_utterances(folder / "dev") for folder in data if (folder / "dev").exists()}
-    tokenizer = spelling(utterance.text for part in train.values() for utterance in part)
+    texts = (utterance.text for part in train.values() for utterance in part)
+    tokenizer = spelling(texts, ends=decoder != Decoder.CTC)
     heard = [as_dataset(part, tokenizer, runs / f"{name}.train", change=True) for name, part in train.items()]
     tested = {name: as_dataset(part, tokenizer, runs / f"{name}.dev", change=False) for name, part in dev.items()}
 
     # Model.
     torch.manual_seed(seed)
     encoder = SpectrogramEncoder()
-    decoder = CTCDecoder(
-        memory_width=encoder.width,
-        vocabulary_size=tokenizer.get_vocab_size(),
-        hidden_size=hidden_size,
-        num_layers=num_layers,
+    model = compose(
+        encoder=encoder,
+        decoder=new_decoder(decoder, encoder.width, tokenizer, hidden_size, num_layers),
+        tokenizer=tokenizer,
     )
-    model = compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer)
 
     # Training.
     seconds = [len(sound) / SAMPLE_RATE for part in heard for sound in part.sounds]
@@ -78,7 +100,7 @@ def main(
     fit(
         model,
         DataLoader(ConcatDataset(heard), batch_sampler=order, collate_fn=heard[0].collate, num_workers=1),
-        negative_log_likelihood,
+        LOSSES[decoder],
         partial(score_recogniser, parts=tested, tokenizer=tokenizer),
         Settings(
             epochs,
@@ -94,9 +116,10 @@ def main(
     model.save(output, terms=terms)
 
 
-def spelling(texts: Iterable[str]) -> Tokenizer:
-    """A token for each character of the texts; the first is the blank."""
-    numbers = {token: number for number, token in enumerate([BLANK, *characters_of(texts)])}
+def spelling(texts: Iterable[str], *, ends: bool = False) -> Tokenizer:
+    """A token for each character of the texts; the first is the blank, the last two, with `ends`, start and end."""
+    tokens = [BLANK, *characters_of(texts), *([START, END] if ends else [])]
+    numbers = {token: number for number, token in enumerate(tokens)}
     return Tokenizer(WordLevel(numbers, unk_token=BLANK))
 
 
@@ -107,14 +130,29 @@ def as_dataset(utterances: Sequence[Utterance], tokenizer: Tokenizer, file: Path
     return Speech(keep_samples(utterances, file), texts, change=change)
 
 
-def negative_log_likelihood(model: Recogniser, batch: Batch) -> Tensor:
-    """Of what was said, a character."""
-    return -model(batch.inputs, batch.tokens, batch.lengths).sum() / batch.lengths.sum()
+def new_decoder(
+    kind: Decoder, width: int, tokenizer: Tokenizer, hidden_size: int, num_layers: int
+) -> CTCDecoder | AttentionDecoder:
+    """A decoder of a kind for memories of a width."""
+    sizes: dict[str, Any] = {"memory_width": width, "vocabulary_size": (size := tokenizer.get_vocab_size())}
+    sizes["hidden_size"] = hidden_size
+    if kind == Decoder.CTC:
+        return CTCDecoder(num_layers=num_layers, **sizes)
+    sizes |= {"start": size - 2, "end": size - 1, **ATTENDING}
+    if kind == Decoder.JOINT:
+        return JointDecoder(num_layers=num_layers, **sizes)
+    return AttentionDecoder(attention="location", listener_layers=num_layers, dropout=0.2, pad=0, unknown=0, **sizes)
 
 
 @torch.no_grad()
-def score_recogniser(model: Recogniser, parts: Mapping[str, Speech], tokenizer: Tokenizer) -> dict[str, float]:
-    """One less the word error rate of the best paths, of each part and of all words."""
+def score_recogniser(
+    model: Model[SpectrogramEncoder, Any], parts: Mapping[str, Speech], tokenizer: Tokenizer
+) -> dict[str, float]:
+    """One less the word error rate of what is written greedily, of each part and of all words.
+
+    Of a joint decoder that is what CTC writes.
+    """
+    written_by = write_by_ctc if isinstance(model.decoder, CTCDecoder) else write_by_attention
     characters = {number: token for token, number in tokenizer.get_vocab().items()}
     said: dict[str, list[str]] = {}
     written: dict[str, list[str]] = {}
@@ -122,13 +160,28 @@ def score_recogniser(model: Recogniser, parts: Mapping[str, Speech], tokenizer: 
         said[name] = ["".join(characters[token] for token in text) for text in part.texts]
         written[name] = []
         for batch in DataLoader(part, batch_size=16, collate_fn=part.collate):
-            memory = model.encoder(**batch.inputs)
-            log_probs, _ = model.decoder.answer(memory, model.decoder.init_state(len(memory.mask)))
-            for tokens in greedy(log_probs.float().numpy(), memory.mask.sum(dim=1).numpy()):
-                written[name].append("".join(characters[one.token] for one in tokens).strip())
+            for tokens in written_by(model, batch):
+                written[name].append("".join(characters[token] for token in tokens).strip())
     figures = {name: 1 - float(jiwer.wer(said[name], written[name])) for name in parts}
     reference, hypothesis = ([text for texts in of.values() for text in texts] for of in (said, written))
     return {"word_accuracy": 1 - float(jiwer.wer(reference, hypothesis)), **figures}
+
+
+def write_by_ctc(model: Model[SpectrogramEncoder, CTCDecoder], batch: Batch) -> list[list[int]]:
+    """The texts of the best paths."""
+    memory = model.encoder(**batch.inputs)
+    log_probs, _ = model.decoder.answer(memory, model.decoder.init_state(len(memory.mask)))
+    found = greedy(log_probs.float().numpy(), memory.mask.sum(dim=1).numpy())
+    return [[one.token for one in tokens] for tokens in found]
+
+
+def write_by_attention(model: Model[SpectrogramEncoder, AttentionDecoder], batch: Batch) -> list[list[int]]:
+    """The texts whose every token is the likeliest after those before it."""
+    context, state = model.decoder.init_state(model.encoder(**batch.inputs))
+    encoded = {name: value.numpy() for name, value in (context | state).items()}
+    step = TorchGraph(Step(model.decoder), (), ("log_probs", *(f"next_{name}" for name in state), "attention"))
+    found = write(step, encoded, model.decoder.config, partial(beam_search, max_length=MOST_TOKENS))
+    return [list(hypotheses[0].tokens) for hypotheses in found]
 
 
 if __name__ == "__main__":

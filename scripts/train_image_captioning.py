@@ -27,12 +27,13 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from showtell.composition import Step, compose, load
+from showtell.composition import compose, load
 from showtell.decoders.attention_decoder import AttentionDecoder
 from showtell.decoders.search import beam_search
 from showtell.encoders.image import ImageEncoder
-from showtell.pipelines.image_to_text import write
+from showtell.graphs import Step
 from showtell.pipelines.runtime import TorchGraph
+from showtell.pipelines.writing import write
 from showtell.scripts.caption_losses import as_memory, imitate, self_critical, up_to_end
 from showtell.scripts.datasets.caption_tensors import (
     MAX_WORDS,

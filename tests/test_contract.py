@@ -22,6 +22,7 @@ from showtell.decoders.classifier import Classifier
 from showtell.decoders.crf import CRFDecoder
 from showtell.decoders.ctc_decoder import CTCDecoder
 from showtell.decoders.ensemble import Ensemble
+from showtell.decoders.joint_decoder import JointDecoder
 from showtell.encoders.image import ImageEncoder
 from showtell.encoders.spectrogram import SpectrogramEncoder
 from showtell.encoders.text import TextEncoder
@@ -47,6 +48,7 @@ DECODERS: dict[str, Callable[[int], Any]] = {
     ),
     "crf": lambda width: CRFDecoder(memory_width=width, labels=["PER", "LOC"], hidden_size=8),
     "ctc": lambda width: CTCDecoder(memory_width=width, vocabulary_size=len(WORDS), hidden_size=8, num_layers=2),
+    "joint": lambda width: JointDecoder(memory_width=width, start=5, end=6, cell="lstm", **SMALL),
     "classifier_lstm": lambda width: Classifier(memory_width=width, labels=["no", "yes"], hidden_size=8),
     "classifier_gru": lambda width: Classifier(memory_width=width, labels=["no", "yes"], hidden_size=8, cell="gru"),
     "ensemble": lambda width: Ensemble(members=2, memory_width=width, labels=["no", "yes"], hidden_size=8),
@@ -67,6 +69,7 @@ GIVEN: dict[type, tuple[Tensor, ...]] = {
     CTCDecoder: (torch.tensor([[4, 5], [6, 4], [5, 5]]), torch.tensor([2, 2, 1])),
     Classifier: (),
     Ensemble: (),
+    JointDecoder: (torch.tensor([[3, 4], [4, 3], [1, 1]]), torch.tensor([2, 2, 1])),
 }
 
 

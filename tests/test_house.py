@@ -17,6 +17,7 @@ FLOORS = (
     {"errors", "memory"},
     {"lazy", "bundle", "projection"},
     {"encoders", "decoders"},
+    {"graphs"},
     {"composition"},
     {"pipelines"},
     {"scripts"},

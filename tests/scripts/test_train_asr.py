@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from showtell import pipeline
+from showtell.composition import compose
+from showtell.encoders.spectrogram import SpectrogramEncoder
+from showtell.pipelines.media.waveform import SAMPLE_RATE
+from showtell.scripts.datasets.speech import read_utterances
+from showtell.scripts.train_asr import LOSSES, Decoder, as_dataset, main, new_decoder, score_recogniser, spelling
+
+TEXTS = ["ab", "ba", "a b", "b aa", "abb", "aab b"]
+HERTZ = {"a": 500, "b": 2200}
+STEPS = {Decoder.CTC: 170, Decoder.ATTENTION: 100, Decoder.JOINT: 220}
+
+
+def sing(text: str) -> np.ndarray:
+    """A tone for each letter, a rest after it, and a longer one for a space."""
+    time = np.arange(SAMPLE_RATE * 12 // 100) / SAMPLE_RATE
+    rest = np.zeros(SAMPLE_RATE * 8 // 100)
+    notes = [0.3 * np.sin(2 * np.pi * HERTZ[letter] * time) if letter in HERTZ else 0 * time for letter in text]
+    return np.concatenate([rest, *(np.concatenate([note, rest]) for note in notes)]).astype(np.float32)
+
+
+def write(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    for place, text in enumerate(TEXTS):
+        soundfile.write(folder / f"{place}.wav", sing(text), SAMPLE_RATE)
+    lines = [json.dumps({"file_name": f"{place}.wav", "text": text}) for place, text in enumerate(TEXTS)]
+    (folder / "metadata.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.mark.parametrize("kind", Decoder)
+def test_each_decoder_learns_to_say_what_it_was_taught(kind: Decoder, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    utterances = read_utterances(write(tmp_path / "train"))
+    tokenizer = spelling(TEXTS, ends=kind != Decoder.CTC)
+    speech = as_dataset(utterances, tokenizer, tmp_path / "samples", change=False)
+    encoder = SpectrogramEncoder(channels=4, width=32, lookahead=11)
+    model: Any = compose(
+        encoder=encoder, decoder=new_decoder(kind, encoder.width, tokenizer, 32, 1), tokenizer=tokenizer
+    ).eval()  # without dropout it learns these by heart sooner
+    batch = speech.collate([speech[place] for place in range(len(speech))])
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(STEPS[kind]):
+        loss = LOSSES[kind](model, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert score_recogniser(model, {"tones": speech}, tokenizer) == {"word_accuracy": 1, "tones": 1}
+
+    model.save(tmp_path / "model")
+    recognise = pipeline("automatic-speech-recognition", tmp_path / "model", threads=1)
+    answers: Any = recognise([utterance.file for utterance in utterances], return_timestamps="char", num_beams=4)
+    assert [answer["text"] for answer in answers] == TEXTS
+    # A network in both directions may tell attention of a letter at any place.
+    for text, answer in zip(TEXTS, answers, strict=True) if kind != Decoder.ATTENTION else ():
+        places = [place for place, letter in enumerate(text) if letter != " "]
+        for place, chunk in zip(places, answer["chunks"], strict=True):
+            assert abs(chunk["timestamp"][0] - (0.08 + 0.2 * place)) < 0.2
+
+
+@pytest.mark.parametrize("kind", [Decoder.CTC, Decoder.JOINT])
+def test_the_script_trains_and_saves(kind: Decoder, tmp_path: Path) -> None:
+    write(tmp_path / "tones" / "train")
+    write(tmp_path / "tones" / "dev")
+    main(
+        tmp_path / "model",
+        [tmp_path / "tones"],
+        tmp_path / "runs",
+        "for tests",
+        kind,
+        hidden_size=8,
+        num_layers=1,
+        epochs=1,
+        mixed_precision="no",
+    )
+    recognise = pipeline("automatic-speech-recognition", tmp_path / "model", threads=1)
+    assert recognise(tmp_path / "tones" / "dev" / "0.wav", num_beams=2)["score"] <= 1
