@@ -16,7 +16,7 @@ NOISE_DECIBELS = (6.0, 30.0)
 ROOM_SECONDS = (0.1, 0.6)
 TELEPHONE_RATE = 8_000
 # How often each change is made.
-CHANCES = {"speed": 0.7, "room": 0.3, "noise": 0.5, "telephone": 0.15, "companding": 0.1}
+CHANCES = {"speed": 0.6, "room": 0.2, "noise": 0.35, "telephone": 0.1, "companding": 0.05}
 
 
 def change_speed(sound: np.ndarray, rng: np.random.Generator, sampling_rate: int) -> np.ndarray:

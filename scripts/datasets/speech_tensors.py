@@ -8,19 +8,21 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from showtell.pipelines.media.audio import read_audio
-from showtell.pipelines.media.log_mel import log_mel, pad_frames
+from showtell.pipelines.media.log_mel import SILENCE, log_mel, pad_frames
 from showtell.pipelines.media.waveform import SAMPLE_RATE
 from showtell.scripts.datasets.sound_changes import changed
 from showtell.scripts.datasets.speech import Utterance
 
 # SpecAugment (Park and others 2019): bands of mels and stretches of time that are blotted out.
-MEL_BANDS, MEL_BAND_WIDTH = 2, 16
-TIME_MASKS_A_SECOND, TIME_MASK_FRAMES = 0.4, 25
+MEL_BANDS, MEL_BAND_WIDTH = 2, 8
+TIME_MASKS_A_SECOND, TIME_MASK_FRAMES = 0.3, 15
+# The frames of a batch are a multiple of so many, for torch makes its kernels anew for each new length.
+FRAMES = 128
 
 
 class Batch(NamedTuple):
@@ -72,10 +74,18 @@ class Speech(Dataset):
         sound = changed(sound, rng, sampling_rate=SAMPLE_RATE, others=[other])
         return blot(log_mel(sound), rng), torch.tensor(self.texts[index])
 
-    def collate(self, items: Sequence[tuple[np.ndarray, Tensor]]) -> Batch:
+    def shorter_than(self, seconds: float) -> Speech:
+        """Those of the recordings that are, unchanged."""
+        places = [place for place, sound in enumerate(self.sounds) if len(sound) < seconds * SAMPLE_RATE]
+        return Speech([self.sounds[place] for place in places], [self.texts[place] for place in places], change=False)
+
+    @staticmethod
+    def collate(items: Sequence[tuple[np.ndarray, Tensor]]) -> Batch:
         """Several of them as a batch."""
         frames, tokens = zip(*items, strict=True)
         inputs = {name: torch.from_numpy(array) for name, array in pad_frames(frames).items()}
+        silence = (0, 0, 0, -inputs["features"].shape[1] % FRAMES)
+        inputs["features"] = nn.functional.pad(inputs["features"], silence, value=SILENCE)
         return Batch(inputs, pad_sequence([*tokens], batch_first=True), torch.tensor([len(one) for one in tokens]))
 
 

@@ -11,17 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-import torch
-from torch import nn
 
 from showtell import InputError, MediaError, ModelError, pipeline
 from showtell.bundle import add_prior
-from showtell.composition import compose
-from showtell.decoders.ctc_decoder import CTCDecoder
 from showtell.decoders.word_prior import WordPrior
-from showtell.encoders.spectrogram import SpectrogramEncoder
 from showtell.pipelines.automatic_speech_recognition import AutomaticSpeechRecognition
-from showtell.scripts.train_asr import spelling
 
 RATE = 16_000
 
@@ -37,24 +31,8 @@ def babble(seconds: float, seed: int = 0) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recogniser with random weights that says much."""
-    torch.manual_seed(1)
-    tokenizer = spelling(["a bee sees sea", "'"])
-    encoder = SpectrogramEncoder(channels=4, width=16, lookahead=7)
-    decoder = CTCDecoder(
-        memory_width=encoder.width, vocabulary_size=tokenizer.get_vocab_size(), hidden_size=12, num_layers=2
-    )
-    for parameter in decoder.parameters():
-        nn.init.normal_(parameter, std=0.7)
-    folder = tmp_path_factory.mktemp("bundle") / "recogniser"
-    compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer).save(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def recognise(folder: Path) -> AutomaticSpeechRecognition:
-    return pipeline("automatic-speech-recognition", folder, threads=1)
+def recognise(tiny_recogniser: Path) -> AutomaticSpeechRecognition:
+    return pipeline("automatic-speech-recognition", tiny_recogniser, threads=1)
 
 
 def as_row(samples: np.ndarray, rate: int = RATE) -> dict[str, Any]:
@@ -160,8 +138,8 @@ def test_a_file_in_memory_and_another_rate_will_do(recognise: Any) -> None:
     assert recognise(as_row(babble(2)[::2], 8_000))["score"] <= 1
 
 
-def test_torch_answers_as_onnx_does(recognise: Any, folder: Path) -> None:
-    in_torch = pipeline("automatic-speech-recognition", folder, runtime="torch", threads=1)
+def test_torch_answers_as_onnx_does(recognise: Any, tiny_recogniser: Path) -> None:
+    in_torch = pipeline("automatic-speech-recognition", tiny_recogniser, runtime="torch", threads=1)
     sound = as_row(babble(6))
     answer, other = recognise(sound), in_torch(sound)
     assert answer["text"] == other["text"]
@@ -174,11 +152,11 @@ WORDS = {"a", "bee", "sees", "be"}
 
 
 @pytest.fixture(scope="module")
-def with_words(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def with_words(tiny_recogniser: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same recogniser with a prior by which only `WORDS` exist."""
     scratch = tmp_path_factory.mktemp("prior")
     WordPrior.of_list([" ", *"abes"], WORDS).save(scratch / "words")
-    copy = shutil.copytree(folder, scratch / "recogniser")
+    copy = shutil.copytree(tiny_recogniser, scratch / "recogniser")
     add_prior(copy, scratch / "words", weight=0.0, bonus=0.0)
     return copy
 
@@ -200,8 +178,8 @@ def test_an_option_for_a_prior_that_is_not_there_does_nothing(recognise: Any) ->
     assert recognise(sound, language_model=True) == recognise(sound, language_model=False)
 
 
-def test_a_file_that_is_no_prior_is_named(folder: Path, tmp_path: Path) -> None:
-    copy = shutil.copytree(folder, tmp_path / "recogniser")
+def test_a_file_that_is_no_prior_is_named(tiny_recogniser: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_recogniser, tmp_path / "recogniser")
     (tmp_path / "words").write_bytes(b"no prior")
     add_prior(copy, tmp_path / "words", weight=0.5, bonus=1.0)
     with pytest.raises(ModelError, match=r"prior\.safetensors: this is no prior of words"):
