@@ -27,7 +27,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from torch.utils.data import ConcatDataset, DataLoader
 
-from showtell.composition import Model, compose
+from showtell.composition import Model, compose, load
 from showtell.decoders.attention_decoder import AttentionDecoder
 from showtell.decoders.ctc import greedy
 from showtell.decoders.ctc_decoder import CTCDecoder
@@ -74,6 +74,9 @@ def main(
     runs: Annotated[Path, typer.Option(help="Checkpoints, caches and TensorBoard logs.")] = Path("runs/asr"),
     terms: Annotated[str, typer.Option(help="For what the model may be used: that is for your data to say.")] = "",
     decoder: Annotated[Decoder, typer.Option(help="What it writes by; attention alone hears no stream.")] = Decoder.CTC,
+    start: Annotated[
+        Path | None, typer.Option(help="A saved recogniser of that kind to go on from; 0 first epochs would do then.")
+    ] = None,
     hidden_size: int = 320,
     num_layers: int = 3,
     first_epochs: Annotated[int, typer.Option(help="Over short recordings, unchanged.")] = 8,
@@ -89,18 +92,16 @@ def main(
     train = {folder.name: read_utterances(folder / "train") for folder in data}
     dev = {folder.name: read_utterances(folder / "dev") for folder in data if (folder / "dev").exists()}
     texts = (utterance.text for part in train.values() for utterance in part)
-    tokenizer = spelling(texts, ends=decoder != Decoder.CTC)
+    before = load(start) if start else None
+    tokenizer = before.tokenizer if before and before.tokenizer else spelling(texts, ends=decoder != Decoder.CTC)
     heard = [as_dataset(part, tokenizer, runs / f"{name}.train", change=True) for name, part in train.items()]
     tested = {name: as_dataset(part, tokenizer, runs / f"{name}.dev", change=False) for name, part in dev.items()}
 
     # Model.
     torch.manual_seed(seed)
     encoder = SpectrogramEncoder()
-    model = compose(
-        encoder=encoder,
-        decoder=new_decoder(decoder, encoder.width, tokenizer, hidden_size, num_layers),
-        tokenizer=tokenizer,
-    )
+    writer = new_decoder(decoder, encoder.width, tokenizer, hidden_size, num_layers)
+    model = before or compose(encoder=encoder, decoder=writer, tokenizer=tokenizer)
 
     # Training.
     score = partial(score_recogniser, parts=tested, tokenizer=tokenizer)

@@ -10,7 +10,7 @@ import soundfile
 import torch
 
 from showtell import pipeline
-from showtell.composition import compose
+from showtell.composition import compose, load
 from showtell.encoders.spectrogram import SpectrogramEncoder
 from showtell.pipelines.media.waveform import SAMPLE_RATE
 from showtell.scripts.datasets.speech import read_utterances
@@ -80,8 +80,25 @@ def test_the_script_trains_and_saves(kind: Decoder, tmp_path: Path) -> None:
         kind,
         hidden_size=8,
         num_layers=1,
+        first_epochs=1,
         epochs=1,
         mixed_precision="no",
     )
     recognise = pipeline("automatic-speech-recognition", tmp_path / "model", threads=1)
     assert recognise(tmp_path / "tones" / "dev" / "0.wav", num_beams=2)["score"] <= 1
+
+
+def test_the_script_goes_on_from_a_saved_recogniser(tmp_path: Path) -> None:
+    write(tmp_path / "tones" / "train")
+    write(tmp_path / "tones" / "dev")
+    encoder = SpectrogramEncoder(channels=4, width=16, lookahead=3)
+    tokenizer = spelling(TEXTS)
+    decoder = new_decoder(Decoder.CTC, encoder.width, tokenizer, 8, 1)
+    before = compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer)
+    before.save(tmp_path / "before")
+    options = {"first_epochs": 0, "epochs": 1, "mixed_precision": "no"}
+    main(tmp_path / "after", [tmp_path / "tones"], tmp_path / "runs", start=tmp_path / "before", **options)
+    after = load(tmp_path / "after")
+    assert after.encoder.config == encoder.config
+    moved = [(old - new).abs().max() for old, new in zip(before.parameters(), after.parameters(), strict=True)]
+    assert 0 < max(moved) < 0.1
