@@ -39,7 +39,7 @@ class Task(NamedTuple):
 TASKS = {
     "audio-classification": Task("showtell.pipelines.audio_classification", "AudioClassification", "spoken-digits"),
     "automatic-speech-recognition": Task(
-        "showtell.pipelines.automatic_speech_recognition", "AutomaticSpeechRecognition", None
+        "showtell.pipelines.automatic_speech_recognition", "AutomaticSpeechRecognition", "english-speech"
     ),
     "image-to-text": Task("showtell.pipelines.image_to_text", "ImageToText", "flickr8k-captions"),
     "text-classification": Task(

@@ -51,6 +51,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("dog.jpg", "photo.jpg", "a.jpg", "b.jpg", "photos/1.jpg", "photos/2.jpg"):
         shutil.copy(cat, tmp_path / name)
     shutil.copy(ROOT / "tests" / "media" / "carry.opus", tmp_path / "digit.opus")
+    shutil.copy(ROOT / "pipelines" / "samples" / "listener.opus", tmp_path / "talk.mp3")
     for name in ("clip.mp4", "recording.mp4"):
         shutil.copy(ROOT / "pipelines" / "samples" / "surfer.mp4", tmp_path / name)
     (tmp_path / "reviews.txt").write_text("Slow, but worth it.\nDreadful.\n", encoding="utf-8")
