@@ -25,14 +25,14 @@ HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 class Task(NamedTuple):
-    """Where a task's pipeline is defined, and the bundled model that it opens unless told otherwise, if there is one.
+    """Where a task's pipeline is defined, and the bundled model that it opens unless told otherwise.
 
     reads_text: an input is a text itself, and on the command line no file's name.
     """
 
     module: str
     pipeline: str
-    default_model: str | None
+    default_model: str
     reads_text: bool = False
 
 
@@ -150,24 +150,13 @@ def pipeline(
     if name not in TASKS:
         raise InputError(f"task {task!r} is not known; one of {', '.join([*TASKS, *ALIASES])} would do.")
     run_on = Runtime(runtime, device, threads)
-    folder = find_model(default_model(name) if model is None else model, revision)
+    folder = find_model(TASKS[name].default_model if model is None else model, revision)
     return pipeline_class(name)(Bundle.open(folder, task=name), run_on)
 
 
 def pipeline_class(task: str) -> type[Pipeline[Any, Any]]:
     """The class that answers a task, imported when it is asked for."""
     return getattr(importlib.import_module(TASKS[task].module), TASKS[task].pipeline)
-
-
-def default_model(task: str) -> str:
-    """The bundled model that a task opens unless told otherwise. Raises `ModelError` where none is bundled."""
-    name = TASKS[task].default_model
-    if name is None:
-        raise ModelError(
-            f'{task}: no model is bundled for this task; model=..., a saved model\'s folder or "owner/name" on the '
-            "Hugging Face Hub, would do."
-        )
-    return name
 
 
 def find_model(model: str | PathLike[str], revision: str | None = None) -> Path:

@@ -17,9 +17,9 @@ from showtell.decoders.word_prior import WordPrior
 from showtell.errors import InputError, ModelError
 from showtell.pipelines.answers import PartialTranscript, Transcript, TranscriptChunk
 from showtell.pipelines.base import HowToRun, Many, OnError, Pipeline
-from showtell.pipelines.listening import PAUSE_SECONDS, Listener, hear_together
+from showtell.pipelines.listening import NO_FRAMES, PAUSE_SECONDS, Listener, hear_together
 from showtell.pipelines.media.audio import stream_audio
-from showtell.pipelines.media.log_mel import HOP_SAMPLES, MELS, LogMelStream
+from showtell.pipelines.media.log_mel import HOP_SAMPLES, LogMelStream
 from showtell.pipelines.media.waveform import SAMPLE_RATE, Resampler, to_mono
 from showtell.pipelines.runtime import Runtime
 from showtell.pipelines.spelling import choose, search_to_the_end, spell_together
@@ -195,7 +195,7 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
         begun: list[np.ndarray] = []
         while sum(map(len, begun)) < READ_FRAMES and (frames := next(chunks, None)) is not None:
             begun.append(frames)
-        return Opened(np.concatenate([np.zeros((0, MELS), np.float32), *begun]), chunks)
+        return Opened(np.concatenate([NO_FRAMES, *begun]), chunks)
 
     def cost(self, item: Opened) -> float:
         """The frames that are read."""

@@ -21,9 +21,8 @@ Answer = TypeVar("Answer")
 OnError = Literal["raise", "return"]
 AnswerBatch = Callable[[list[Item]], Sequence[Answer | Exception]]
 
-# So many windows of inputs are answered at once: while one is searched, word by word, others fill the cores. A third
-# one made the captioner a tenth as fast again.
-# One is enough, and all that is allowed, where the user gives a single thread.
+# So many windows of inputs are answered at once: while one is searched, word by word, others fill the cores. With a
+# third the captioner was faster by a tenth. One is enough, and all that is allowed, where the user gives one thread.
 IN_FLIGHT = 3
 
 

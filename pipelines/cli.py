@@ -21,7 +21,6 @@ from showtell.pipelines import (
     MODELS,
     TASKS,
     bundled_models,
-    default_model,
     find_model,
     pipeline,
     pipeline_class,
@@ -200,7 +199,7 @@ def models(
     """List the bundled models: their task, size, terms and folder."""
     if path is not None:
         task = ALIASES.get(path, path)
-        name = default_model(task) if task in TASKS else path
+        name = TASKS[task].default_model if task in TASKS else path
         if name not in bundled_models():
             raise InputError(f"{path}: no such task or bundled model; one of {', '.join(TASKS)} would do.")
         print(MODELS / name)

@@ -1,6 +1,6 @@
 """The demo: the bundled models answer the bundled samples, in the terminal and on a page.
 
-A task joins the demo by a row in `ROWS`, and is shown when a model is bundled for it.
+A task joins the demo by a row in `DEMONSTRATIONS`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from showtell.pipelines import TASKS, pipeline
+from showtell.pipelines import pipeline
 from showtell.pipelines.report import entities, film_strip, photograph, shaded_text, spectrogram
 from showtell.pipelines.report.page import Section, write_report
 
@@ -61,7 +61,7 @@ def _texts(*texts: str) -> dict[str, str]:
     return {text: text for text in texts}
 
 
-ROWS = (
+DEMONSTRATIONS = (
     Demonstration(
         task="image-to-text",
         title="Photographs",
@@ -149,8 +149,6 @@ ROWS = (
         draw=entities.draw,
     ),
 )
-# Those tasks that have a bundled model to show.
-DEMONSTRATIONS = tuple(row for row in ROWS if TASKS[row.task].default_model)
 
 
 def run_demo(report: Path) -> None:

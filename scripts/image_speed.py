@@ -14,7 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from showtell.bundle import Bundle
-from showtell.composition import Encode, export, load
+from showtell.composition import load
+from showtell.graphs import Encode, export
 from showtell.pipelines import pipeline
 from showtell.pipelines.answers import Caption
 from showtell.pipelines.demo import SAMPLES

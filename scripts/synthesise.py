@@ -109,15 +109,13 @@ def main(
     output: Annotated[Path, typer.Argument(help="A folder for the recordings and their metadata.jsonl.")],
     texts: Annotated[list[Path], typer.Argument(help="Texts to say.")],
     hours: Annotated[float, typer.Option(help="How much to say.", min=0)] = 6.0,
-    every_sentence: Annotated[bool, typer.Option(help="However short or common; else those with a rare word.")] = False,
     seed: int = 0,
 ) -> None:
     """Say sentences of texts, each in a voice of its own."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     rng = np.random.default_rng(seed)
     sentences = [sentence for file in texts for sentence in read_sentences(file)]
-    shuffled = (sentences[place] for place in rng.permutation(len(sentences)).tolist())
-    chosen = shuffled if every_sentence else rare_first(shuffled)
+    chosen = rare_first(sentences[place] for place in rng.permutation(len(sentences)).tolist())
 
     output.mkdir(parents=True, exist_ok=True)
     metadata = output / "metadata.jsonl"

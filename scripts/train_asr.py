@@ -93,15 +93,13 @@ def main(
     dev = {folder.name: read_utterances(folder / "dev") for folder in data if (folder / "dev").exists()}
     texts = (utterance.text for part in train.values() for utterance in part)
     before = load(start) if start else None
-    tokenizer = before.tokenizer if before and before.tokenizer else spelling(texts, ends=decoder != Decoder.CTC)
+    tokenizer = before.tokenizer if before else spelling(texts, ends=decoder != Decoder.CTC)
     heard = [as_dataset(part, tokenizer, runs / f"{name}.train", change=True) for name, part in train.items()]
     tested = {name: as_dataset(part, tokenizer, runs / f"{name}.dev", change=False) for name, part in dev.items()}
 
     # Model.
     torch.manual_seed(seed)
-    encoder = SpectrogramEncoder()
-    writer = new_decoder(decoder, encoder.width, tokenizer, hidden_size, num_layers)
-    model = before or compose(encoder=encoder, decoder=writer, tokenizer=tokenizer)
+    model = before or new_recogniser(decoder, tokenizer, hidden_size, num_layers)
 
     # Training.
     score = partial(score_recogniser, parts=tested, tokenizer=tokenizer)
@@ -141,6 +139,15 @@ def as_batches(parts: Sequence[Speech]) -> DataLoader:
     seconds = [len(sound) / SAMPLE_RATE for part in parts for sound in part.sounds]
     order = ByLength(seconds, batch_size=64, budget=BATCH_SECONDS)
     return DataLoader(ConcatDataset(parts), batch_sampler=order, collate_fn=Speech.collate, num_workers=1)
+
+
+def new_recogniser(
+    kind: Decoder, tokenizer: Tokenizer, hidden_size: int, num_layers: int
+) -> Model[SpectrogramEncoder, Any]:
+    """An untrained recogniser with a decoder of a kind."""
+    encoder = SpectrogramEncoder()
+    decoder = new_decoder(kind, encoder.width, tokenizer, hidden_size, num_layers)
+    return compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer)
 
 
 def new_decoder(

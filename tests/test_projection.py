@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from showtell import projection
-from showtell.composition import Step, export
 from showtell.decoders.attention_decoder import AttentionDecoder
 from showtell.decoders.cells import CELLS
+from showtell.graphs import Step, export
 from showtell.pipelines.runtime import OnnxGraph
 
 

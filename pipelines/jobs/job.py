@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from showtell.bundle import CONFIG, Bundle, digest
 from showtell.errors import InputError
-from showtell.pipelines import ALIASES, TASKS, default_model, find_model, pipeline, pipeline_class
+from showtell.pipelines import ALIASES, TASKS, find_model, pipeline, pipeline_class
 from showtell.pipelines.jobs.engine import EngineName, Pool
 from showtell.pipelines.jobs.ledger import Ledger
 from showtell.pipelines.jobs.manifest import Manifest
@@ -74,7 +74,7 @@ def run_batch(
         require_pyarrow()
     pool = Pool(engine, workers, threads, time_limit, address)
     chosen = chosen_options(name, options or {})
-    folder = find_model(default_model(name) if model is None else model).resolve()
+    folder = find_model(TASKS[name].default_model if model is None else model).resolve()
     Bundle.open(folder, task=name)
     manifest = Manifest(os.fspath(source), reads_text=TASKS[name].reads_text, output=Path(output))
     plan = Plan(manifest, shard_size)

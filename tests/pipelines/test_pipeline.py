@@ -27,13 +27,9 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
-def test_every_task_s_model_is_bundled_and_opens_its_pipeline_or_the_error_says_what_would() -> None:
+def test_every_task_s_model_is_bundled_and_opens_its_pipeline() -> None:
     for task in (*TASKS, *ALIASES):
         row = TASKS[ALIASES.get(task, task)]
-        if row.default_model is None:
-            with pytest.raises(ModelError, match="no model is bundled for this task; model="):
-                pipeline(task)
-            continue
         assert row.default_model in bundled_models()
         pipe = pipeline(task)
         assert type(pipe).__name__ == row.pipeline
