@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import fmean
 from time import perf_counter
 from typing import Any
@@ -27,27 +27,23 @@ def evaluate_labels(
     labels = among or classify.labels
     right = [text.label if text.label in classify.labels else DEGREES.get(text.label, text.label) for text in texts]
     chosen = [(text.text, label) for text, label in zip(texts, right, strict=True) if not among or label in among]
-    start = perf_counter()
-    answers = classify([text for text, _ in chosen], top_k=None, progress=sys.stderr.isatty())
-    seconds = perf_counter() - start
+    answers, rate = answer_all(classify, [text for text, _ in chosen])
     probabilities = as_probabilities(answers, classify.labels)
     return {
         **score_labels(restrict(probabilities, classify.labels, labels), [label for _, label in chosen], labels),
         "texts": len(chosen),
-        "texts_per_second": len(chosen) / seconds,
+        "texts_per_second": rate,
     }
 
 
 def evaluate_sounds(classify: AudioClassification, sounds: Sequence[LabelledSound]) -> dict[str, Any]:
     """The figures of `score_labels` for recordings."""
-    start = perf_counter()
-    answers = classify([sound.file for sound in sounds], top_k=None, progress=sys.stderr.isatty())
-    seconds = perf_counter() - start
+    answers, rate = answer_all(classify, [sound.file for sound in sounds])
     probabilities = as_probabilities(answers, classify.labels)
     return {
         **score_labels(probabilities, [sound.label for sound in sounds], classify.labels),
         "recordings": len(sounds),
-        "recordings_per_second": len(sounds) / seconds,
+        "recordings_per_second": rate,
     }
 
 
@@ -65,16 +61,21 @@ def evaluate_videos(classify: VideoClassification, videos: Sequence[LabelledVide
     def changed(places: np.ndarray) -> Iterator[np.ndarray]:
         return (classify.read(video.path).clip.pixels[places] for video in videos)
 
-    start = perf_counter()
-    answers = classify([video.path for video in videos], top_k=None, progress=sys.stderr.isatty())
-    seconds = perf_counter() - start
+    answers, rate = answer_all(classify, [video.path for video in videos])
     return {
         **score_labels(as_probabilities(answers, classify.labels), truth, classify.labels),
         **score_groups(is_right(answers), [video.group for video in videos]),
         **{name: fmean(is_right(classify(changed(order)))) for name, order in other_orders(classify.frames).items()},
         "videos": len(videos),
-        "videos_per_second": len(videos) / seconds,
+        "videos_per_second": rate,
     }
+
+
+def answer_all(classify: Callable[..., Any], inputs: list[Any]) -> tuple[Sequence[Sequence[Label]], float]:
+    """All labels of each input, and inputs a second."""
+    start = perf_counter()
+    answers = classify(inputs, top_k=None, progress=sys.stderr.isatty())
+    return answers, len(inputs) / (perf_counter() - start)
 
 
 def as_probabilities(answers: Sequence[Sequence[Label]], labels: Sequence[str]) -> np.ndarray:

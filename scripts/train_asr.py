@@ -88,20 +88,24 @@ def main(
     """Train a recogniser and save it as a bundle."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
 
+    torch.manual_seed(seed)
+
     # Data.
     train = {folder.name: read_utterances(folder / "train") for folder in data}
     dev = {folder.name: read_utterances(folder / "dev") for folder in data if (folder / "dev").exists()}
-    texts = (utterance.text for part in train.values() for utterance in part)
-    before = load(start) if start else None
-    tokenizer = before.tokenizer if before else spelling(texts, ends=decoder != Decoder.CTC)
-    heard = [as_dataset(part, tokenizer, runs / f"{name}.train", change=True) for name, part in train.items()]
-    tested = {name: as_dataset(part, tokenizer, runs / f"{name}.dev", change=False) for name, part in dev.items()}
 
     # Model.
-    torch.manual_seed(seed)
-    model = before or new_recogniser(decoder, tokenizer, hidden_size, num_layers)
+    if start is None:
+        texts = (utterance.text for part in train.values() for utterance in part)
+        model = new_recogniser(decoder, spelling(texts, ends=decoder != Decoder.CTC), hidden_size, num_layers)
+    else:
+        model = load(start)
+    tokenizer = model.tokenizer
+    assert tokenizer is not None, "a recogniser spells"
 
     # Training.
+    heard = [as_dataset(part, tokenizer, runs / f"{name}.train", change=True) for name, part in train.items()]
+    tested = {name: as_dataset(part, tokenizer, runs / f"{name}.dev", change=False) for name, part in dev.items()}
     score = partial(score_recogniser, parts=tested, tokenizer=tokenizer)
     settings = Settings(
         epochs,
