@@ -47,7 +47,7 @@ from showtell.scripts.training import Settings, fit
 
 BLANK, START, END = "<blank>", "<start>", "<end>"
 # Seconds of speech of a batch, padding included.
-BATCH_SECONDS = 160.0
+BATCH_SECONDS = 80.0
 # Letters follow from sounds: what is long, noisy or blotted hides it. 1,250 batches of that had not taught it where 450
 # of short recordings, unchanged, did.
 FIRST_SECONDS = 3.2
@@ -111,7 +111,7 @@ def main(
         epochs,
         learning_rate,
         watch="word_accuracy",
-        average_decay=0.996,
+        average_decay=0.998,
         patience=epochs,
         mixed_precision=mixed_precision,
         seed=seed,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -21,7 +21,7 @@ from showtell.pipelines.media.limits import DEFAULT_LIMITS, MediaLimits
 from showtell.pipelines.media.source import describe, open_source
 from showtell.pipelines.media.waveform import SAMPLE_RATE, Resampler, to_mono
 
-# So much of a long recording is handled at a time.
+# So much of a long array is handled at a time.
 BLOCK_SAMPLES = 1 << 16
 
 ACCEPTED_ARRAY = '{"array": ..., "sampling_rate": ...} would be accepted'
@@ -70,7 +70,7 @@ def stream_audio(source: Any, *, limits: MediaLimits = DEFAULT_LIMITS) -> Iterat
     heard = False
     for rate, blocks in groupby(find_blocks(source, name, limits), key=itemgetter(0)):
         resampler = Resampler(rate, name)
-        for samples in gather(samples for _, samples in blocks):
+        for _, samples in blocks:
             heard = True
             yield resampler.push(samples)
         yield resampler.end()
@@ -117,17 +117,3 @@ def array_blocks(array: Any, rate: Any, name: str) -> Iterator[Block]:
         values = values.T
     for start in range(0, len(values), BLOCK_SAMPLES):
         yield rate, to_mono(values[start : start + BLOCK_SAMPLES], name)
-
-
-def gather(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Small blocks joined to larger ones, which take less time."""
-    held: list[np.ndarray] = []
-    samples = 0
-    for block in blocks:
-        held.append(block)
-        samples += len(block)
-        if samples >= BLOCK_SAMPLES:
-            yield np.concatenate(held)
-            held, samples = [], 0
-    if samples:
-        yield np.concatenate(held)

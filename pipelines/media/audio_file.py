@@ -5,7 +5,8 @@ What its header tells of its length, and the end of its name, are not asked: the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any, BinaryIO
 
 import av
@@ -24,7 +25,7 @@ FORMATS = (
     "avi", "flv", "mpegts", "mpeg", "rm", "ac3", "eac3", "dts", "amr", "gsm", "ape", "wv", "tta", "tak", "mpc",
     "mpc8", "dsf", "voc", "iff", "ircam", "avr", "sox", "pvf", "mxf", "nut", "wtv",
 )  # fmt: skip
-# Values, of all channels, that are decoded at once by libsndfile.
+# Values, of all channels, that are handed on at once.
 BLOCK_VALUES = 1 << 16
 
 Block = tuple[float, np.ndarray]
@@ -49,7 +50,7 @@ def file_blocks(stream: BinaryIO, name: str) -> Iterator[Block]:
     with container:
         if not container.streams.audio:
             raise MediaError(f"{name}: there is no sound in it; {ACCEPTED}.")
-        for frame in decoded(container):
+        for frame in joined(decoded(container)):
             values = frame.to_ndarray()
             values = values.T if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels)
             yield frame.sample_rate, to_mono(values, name)
@@ -66,6 +67,19 @@ def decoded(container: Any) -> Iterator[av.AudioFrame]:
         except FFmpegError:  # of a packet; an error of the container ends its packets too
             continue
         yield from frames
+
+
+def joined(frames: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
+    """Small frames as larger ones: a codec may give fifty a second, and each has its price in Python."""
+    for _, alike in groupby(frames, key=lambda frame: (frame.format.name, frame.layout.name, frame.sample_rate)):
+        fifo = av.AudioFifo()
+        for frame in alike:
+            frame.pts = None  # a gap in time is no reason to stop
+            fifo.write(frame)
+            if fifo.samples * frame.layout.nb_channels >= BLOCK_VALUES:
+                yield fifo.read()
+        if fifo.samples:
+            yield fifo.read()
 
 
 def blocks_by_sndfile(stream: BinaryIO, name: str, reason: Exception) -> Iterator[Block]:

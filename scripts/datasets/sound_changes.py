@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import soxr
+from scipy.fft import irfft, next_fast_len, rfft
+from scipy.signal import fftconvolve
 
 SPEEDS = (0.88, 1.14)
 NOISE_DECIBELS = (6.0, 30.0)
@@ -30,13 +32,11 @@ def put_into_a_room(sound: np.ndarray, rng: np.random.Generator, sampling_rate: 
     The direct sound comes first and is loudest, so that the words stay where they are.
     """
     seconds = rng.uniform(*ROOM_SECONDS)
-    time = np.arange(int(seconds * sampling_rate)) / sampling_rate
-    echo = rng.normal(size=len(time)) * np.exp(-np.log(1000) * time / seconds)
+    time = np.arange(int(seconds * sampling_rate), dtype=np.float32) / sampling_rate
+    echo = rng.standard_normal(len(time), dtype=np.float32) * 1000 ** (-time / seconds)
     echo *= rng.uniform(0.1, 0.6) / np.linalg.norm(echo)
     echo[0] = 1
-    size = len(sound) + len(echo)
-    wet = np.fft.irfft(np.fft.rfft(sound, size) * np.fft.rfft(echo, size), size)
-    return wet[: len(sound)]
+    return fftconvolve(sound, echo)[: len(sound)]
 
 
 def add_noise(sound: np.ndarray, rng: np.random.Generator, others: Sequence[np.ndarray]) -> np.ndarray:
@@ -44,20 +44,25 @@ def add_noise(sound: np.ndarray, rng: np.random.Generator, others: Sequence[np.n
     if others and rng.random() < 0.4:
         noise = np.resize(others[int(rng.integers(len(others)))], len(sound))
     else:
-        # From white to brown: the power falls as the frequency to the power of 0 to 2.
-        spectrum = np.fft.rfft(rng.normal(size=len(sound)))
-        frequency = np.arange(len(spectrum)).clip(1)
-        noise = np.fft.irfft(spectrum * frequency ** (-rng.uniform(0, 2) / 2), len(sound))
+        noise = coloured_noise(len(sound), rng)
     loudness = np.linalg.norm(sound) * 10 ** (-rng.uniform(*NOISE_DECIBELS) / 20)
     return sound + noise * (loudness / max(np.linalg.norm(noise), 1e-9))
 
 
+def coloured_noise(samples: int, rng: np.random.Generator) -> np.ndarray:
+    """From white to brown: its power falls as the frequency to the power of 0 to 2."""
+    spectrum = rfft(rng.standard_normal(next_fast_len(samples, real=True), dtype=np.float32))
+    frequency = np.arange(len(spectrum), dtype=np.float32).clip(1)
+    return irfft(spectrum * frequency ** (-rng.uniform(0, 2) / 2))[:samples]
+
+
 def over_the_telephone(sound: np.ndarray, sampling_rate: int) -> np.ndarray:
     """Lose what lies above 4 kHz, and below 300 Hz."""
-    spectrum = np.fft.rfft(sound)
-    spectrum[: int(300 / sampling_rate * len(sound))] *= 0.1
-    spectrum[int(TELEPHONE_RATE / 2 / sampling_rate * len(sound)) :] = 0
-    return np.fft.irfft(spectrum, len(sound))
+    size = next_fast_len(len(sound), real=True)
+    spectrum = rfft(sound, size)
+    spectrum[: int(300 / sampling_rate * size)] *= 0.1
+    spectrum[int(TELEPHONE_RATE / 2 / sampling_rate * size) :] = 0
+    return irfft(spectrum, size)[: len(sound)]
 
 
 def compand(sound: np.ndarray) -> np.ndarray:
