@@ -76,10 +76,10 @@ def joined(frames: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
         for frame in alike:
             frame.pts = None  # a gap in time is no reason to stop
             fifo.write(frame)
-            if fifo.samples * frame.layout.nb_channels >= BLOCK_VALUES:
-                yield fifo.read()
-        if fifo.samples:
-            yield fifo.read()
+            if fifo.samples * frame.layout.nb_channels >= BLOCK_VALUES and (whole := fifo.read()):
+                yield whole
+        if rest := fifo.read():
+            yield rest
 
 
 def blocks_by_sndfile(stream: BinaryIO, name: str, reason: Exception) -> Iterator[Block]:

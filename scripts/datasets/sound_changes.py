@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import soxr
-from scipy.fft import irfft, next_fast_len, rfft
+from numpy.fft import irfft, rfft
 from scipy.signal import fftconvolve
 
 SPEEDS = (0.88, 1.14)
@@ -51,14 +51,19 @@ def add_noise(sound: np.ndarray, rng: np.random.Generator, others: Sequence[np.n
 
 def coloured_noise(samples: int, rng: np.random.Generator) -> np.ndarray:
     """From white to brown: its power falls as the frequency to the power of 0 to 2."""
-    spectrum = rfft(rng.standard_normal(next_fast_len(samples, real=True), dtype=np.float32))
+    spectrum = rfft(rng.standard_normal(power_of_two(samples), dtype=np.float32))
     frequency = np.arange(len(spectrum), dtype=np.float32).clip(1)
     return irfft(spectrum * frequency ** (-rng.uniform(0, 2) / 2))[:samples]
 
 
+def power_of_two(samples: int) -> int:
+    """The next one up: a transform of another length may take ten times as long."""
+    return 1 << (samples - 1).bit_length()
+
+
 def over_the_telephone(sound: np.ndarray, sampling_rate: int) -> np.ndarray:
     """Lose what lies above 4 kHz, and below 300 Hz."""
-    size = next_fast_len(len(sound), real=True)
+    size = power_of_two(len(sound))
     spectrum = rfft(sound, size)
     spectrum[: int(300 / sampling_rate * size)] *= 0.1
     spectrum[int(TELEPHONE_RATE / 2 / sampling_rate * size) :] = 0
