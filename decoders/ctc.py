@@ -14,12 +14,13 @@ import math
 from collections.abc import Container
 from itertools import pairwise
 from numbers import Integral
+from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from showtell.decoders.alignment import AlignedToken
-from showtell.decoders.prefixes import NO_PATH, Path, Prefix, Said, Text, follow
+from showtell.decoders.prefixes import Prefix
 from showtell.errors import InputError
 
 
@@ -102,9 +103,9 @@ class Search:
         self.prior, self.blank, self.num_beams = prior, blank, num_beams
         self.blank_threshold, self.token_threshold = blank_threshold, token_threshold
         self.beam_threshold = beam_threshold
-        nothing = Text(0, blank, prior.start() if prior else None, {})
-        self.prefixes = [Prefix(nothing, 1.0, 0.0, Path(0.0, None), NO_PATH)]
-        self.settled: Said | None = None
+        nothing = Prefix(0, blank, prior.start() if prior else None, {}, 1.0, 0.0)
+        nothing.blank_path = 0.0
+        self.prefixes = [nothing]
         self.time = 0
 
     def advance(self, log_probs: np.ndarray) -> None:
@@ -128,108 +129,104 @@ class Search:
         self.time += len(probs)
 
     def best(self) -> list[AlignedToken]:
-        """The best text up to now, without what `settle` has handed out. More frames may change all of it."""
-        return self._read(self.prefixes[0])
-
-    def settle(self) -> list[AlignedToken]:
-        """Hand out, once, the next tokens that no further frame can change, and forget them.
-
-        They are those that all paths which may go on have said alike. To call it now and then keeps the memory
-        constant over a stream of any length.
-        """
-        chains = [self._chain(prefix.blank_path) for prefix in self.prefixes if prefix.blank]
-        # The last token of a label path is still being said.
-        chains += [self._chain(prefix.label_path)[:-1] for prefix in self.prefixes if prefix.label]
-        common = 0
-        while all(len(chain) > common and chain[common] is chains[0][common] for chain in chains):
-            common += 1
-        agreed = chains[0][:common]
-        if agreed:
-            self.settled = agreed[-1]
-            self.settled.before = None
-        return [said.aligned() for said in agreed]
+        """The best text up to now. More frames may change all of it."""
+        return read(self.prefixes[0])
 
     def finish(self) -> list[AlignedToken]:
-        """The text has ended: the rest of the best one, where the prior has a say in its end too."""
-        return self._read(self._ended()[0][0])
+        """The text has ended: the best one, where the prior has a say in its end too."""
+        return read(self._ended()[0][0])
 
     def candidates(self) -> list[Candidate]:
         """The text has ended: all that are followed and possible, best first, or else the one of `finish`."""
         (best, sum_), *others = self._ended()
         possible = [(prefix, total) for prefix, total in others if total > 0]
-        first = Candidate(self._read(best), math.log(sum_) if sum_ > 0 else 0.0)
-        return [first, *(Candidate(self._read(prefix), math.log(total)) for prefix, total in possible)]
+        first = Candidate(read(best), math.log(sum_) if sum_ > 0 else 0.0)
+        return [first, *(Candidate(read(prefix), math.log(total)) for prefix, total in possible)]
 
     def _ended(self) -> list[tuple[Prefix, float]]:
         """The prefixes and their probabilities, where the prior has a say in their end too, best first."""
         end = self.prior.end if self.prior else lambda state: 1.0
-        ended = [(prefix, (prefix.blank + prefix.label) * end(prefix.text.state)) for prefix in self.prefixes]
-        return sorted(ended, key=lambda pair: pair[1], reverse=True)
+        ended = [(prefix, prefix.both * end(prefix.state)) for prefix in self.prefixes]
+        return sorted(ended, key=itemgetter(1), reverse=True)
 
     def _pause(self) -> None:
         """Hear frames of blank. Of prefixes with the same future only the best one then has any."""
         futures: dict[Any, Prefix] = {}
         for prefix in self.prefixes:  # from the best down
-            futures.setdefault(prefix.text.state, prefix.pause())
+            futures.setdefault(prefix.state, prefix)
         self.prefixes = [*futures.values()]
+        for prefix in self.prefixes:
+            prefix.pause()
 
     def _hear(self, time: int, p: list[float], log_p: list[float], begins: list[int]) -> None:
         """Hear one frame. p, log_p: `(vocabulary,)`. begins: the tokens that may begin in it."""
-        blanks, labels, parents = self._spread(p, begins)
-        totals = {key: label + blanks.get(key, 0.0) for key, label in labels.items()}
-        ranked = sorted(totals, key=totals.__getitem__, reverse=True)
-        if (best := totals[ranked[0]]) == 0:
+        old, p_blank, log_blank = self.prefixes, p[self.blank], log_p[self.blank]
+        blanks = [prefix.both * p_blank for prefix in old]
+        labels = [prefix.label * p[prefix.token] for prefix in old]
+        parents, longer = self._lengthen(p, begins, blanks, labels)
+        ranked = [(blank + label, place) for place, (blank, label) in enumerate(zip(blanks, labels, strict=True))]
+        ranked += [(mass, place) for place, (mass, *_) in enumerate(longer, len(old))]
+        ranked.sort(key=itemgetter(0), reverse=True)
+        if (best := ranked[0][0]) == 0:
             return  # a frame in which nothing is possible tells nothing
-        known = {prefix.text.key: prefix for prefix in self.prefixes}
-        self.prefixes = []
-        for key in ranked:
-            if totals[key] < best * self.beam_threshold or len(self.prefixes) == self.num_beams:
+        self.prefixes, least = [], best * self.beam_threshold
+        for total, place in ranked[: self.num_beams]:
+            if total < least:
                 break
-            old, parent = known.get(key), parents.get(key)
-            text = old.text if old else self._extend(key, *parents[key])
-            shares = blanks.get(key, 0.0) / best, labels[key] / best
-            paths = follow(old, parent and parent[0], text.token, time, log_p[self.blank], log_p[text.token])
-            self.prefixes.append(Prefix(text, *shares, *paths))
+            if place < len(old):
+                known, parent = old[place], parents.get(place)
+                token = known.token
+                prefix = Prefix(
+                    known.key, token, known.state, known.factors, blanks[place] / best, labels[place] / best
+                )
+                prefix.go_on(known, time, log_blank, log_p[token])
+            else:
+                _, key, parent, token = longer[place - len(old)]
+                state = self.prior.advance(parent.state, token) if self.prior else None
+                prefix = Prefix(key, token, state, {}, 0.0, total / best)
+            if parent is not None:
+                prefix.begin(parent, time, log_p[token])
+            self.prefixes.append(prefix)
 
-    def _spread(
-        self, p: list[float], begins: list[int]
-    ) -> tuple[dict[int, float], dict[int, float], dict[int, tuple[Prefix, int]]]:
-        """Each text's `blank` and `label` after a frame, by its key, and of longer texts what they continue by what."""
-        blanks = {prefix.text.key: (prefix.blank + prefix.label) * p[self.blank] for prefix in self.prefixes}
-        labels = {prefix.text.key: prefix.label * p[prefix.text.token] for prefix in self.prefixes}
-        parents: dict[int, tuple[Prefix, int]] = {}
-        # The best totals so far, the least of them first: a longer text that has less has no place.
-        best = [blank + label for blank, label in zip(blanks.values(), labels.values(), strict=True)]
+    def _lengthen(
+        self, p: list[float], begins: list[int], blanks: list[float], labels: list[float]
+    ) -> tuple[dict[int, Prefix], list[tuple[float, int, Prefix, int]]]:
+        """Let tokens begin in a frame.
+
+        blanks, labels: of the prefixes after the frame. Where a prefix is reached from another, its `labels` grows.
+
+        Returns, by their places, what prefixes are reached from, and of each text that is new its probability, its key,
+        what it continues, and by which token.
+        """
+        places = {prefix.key: place for place, prefix in enumerate(self.prefixes)}
+        parents: dict[int, Prefix] = {}
+        longer: list[tuple[float, int, Prefix, int]] = []
+        # The best totals so far, the least of them first: a new text that has less has no place.
+        best = [blank + label for blank, label in zip(blanks, labels, strict=True)]
         best += [max(best) * self.beam_threshold] * (self.num_beams - len(best))
         heapq.heapify(best)
+        prior = self.prior
         for prefix in self.prefixes:
-            both, (key, last, state, factors) = prefix.blank + prefix.label, prefix.text
+            both, last, key, factors = prefix.both, prefix.token, prefix.key, prefix.factors
             for token in begins:
                 # Between two equal tokens there is a blank.
                 mass = (prefix.blank if token == last else both) * p[token]
-                if self.prior is not None and (mass > best[0] or token in self.prior.raising):
+                if prior is not None and (mass > best[0] or token in prior.raising):
                     if (factor := factors.get(token)) is None:
-                        factor = factors[token] = self.prior.factor(state, token)
+                        factor = factors[token] = prior.factor(prefix.state, token)
                     mass *= factor
-                if mass > best[0]:
-                    longer = hash((key, token))
-                    labels[longer] = labels.get(longer, 0.0) + mass
-                    parents[longer] = prefix, token
+                if mass <= best[0]:
+                    continue
+                longest = hash((key, token))
+                if (place := places.get(longest)) is not None:
+                    labels[place] += mass
+                    parents[place] = prefix
+                else:
+                    longer.append((mass, longest, prefix, token))
                     heapq.heapreplace(best, mass)
-        return blanks, labels, parents
+        return parents, longer
 
-    def _extend(self, key: int, parent: Prefix, token: int) -> Text:
-        """A text and one more token."""
-        return Text(key, token, self.prior.advance(parent.text.state, token) if self.prior else None, {})
 
-    def _read(self, prefix: Prefix) -> list[AlignedToken]:
-        """The tokens of a prefix, by its most probable path."""
-        return [said.aligned() for said in self._chain(prefix.best_path)]
-
-    def _chain(self, path: Path) -> list[Said]:
-        """What a path has said since what is settled."""
-        chain, said = [], path.said
-        while said is not None and said is not self.settled:
-            chain.append(said)
-            said = said.before
-        return chain[::-1]
+def read(prefix: Prefix) -> list[AlignedToken]:
+    """The tokens of a prefix, by its most probable path."""
+    return said.chain() if (said := prefix.best_said()) else []

@@ -1,12 +1,13 @@
 """Prefixes: the texts that a CTC search is following, each with the best of the paths that spell it.
 
-What a path has said is kept once, with back-pointers to what it said before, so that no history is copied along.
+Nowhere does a recogniser spend more steps of Python, so a prefix is plain attributes. What a path has said is kept
+once, with back-pointers to what it said before, so that no history is copied along.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from showtell.decoders.alignment import AlignedToken
 
@@ -19,88 +20,65 @@ class Said:
     def __init__(self, before: Said | None, token: int, start: int, end: int, log_prob: float):
         self.before, self.token, self.start, self.end, self.log_prob = before, token, start, end, log_prob
 
-    def aligned(self) -> AlignedToken:
-        """As it is told to others."""
-        return AlignedToken(self.token, self.start, self.end, self.log_prob)
+    def chain(self) -> list[AlignedToken]:
+        """All that was said up to it, as it is told to others."""
+        chain, said = [], self
+        while said is not None:
+            chain.append(AlignedToken(said.token, said.start, said.end, said.log_prob))
+            said = said.before
+        return chain[::-1]
 
 
-class Path(NamedTuple):
-    """The most probable of the paths that spell a text and end alike, and what it becomes by one more frame."""
-
-    log_prob: float
-    said: Said | None
-
-    def rest(self, log_prob: float) -> Path:
-        """A blank is said."""
-        return Path(self.log_prob + log_prob, self.said)
-
-    def hold(self, time: int, log_prob: float) -> Path:
-        """The last token is still being said."""
-        if (said := self.said) is None:
-            return NO_PATH
-        longer = Said(said.before, said.token, said.start, time + 1, max(said.log_prob, log_prob))
-        return Path(self.log_prob + log_prob, longer)
-
-    def begin(self, token: int, time: int, log_prob: float) -> Path:
-        """A token begins."""
-        return Path(self.log_prob + log_prob, Said(self.said, token, time, time + 1, log_prob))
-
-    def or_else(self, other: Path) -> Path:
-        """The more probable one of two."""
-        return self if self.log_prob >= other.log_prob else other
-
-
-NO_PATH = Path(-math.inf, None)
-
-
-class Text(NamedTuple):
-    """What has been said.
-
-    key: tells it from other texts. token: its last one. state: the prior's, if there is one.
-    factors: by how much tokens multiply its prior, as far as that was asked.
-    """
-
-    key: int
-    token: int
-    state: Any
-    factors: dict[int, float]
-
-
-class Prefix(NamedTuple):
+class Prefix:
     """A text that may go on, and all paths that spell it.
 
-    blank, label: the probability of its paths that end in a blank, and of those that end in its last token, times
-        the prior, as shares of the best prefix. blank_path, label_path: the most probable one of each.
+    key: tells the text from others. token: its last one. state: the prior's, if there is one.
+    factors: by how much tokens multiply its prior, as far as that was asked.
+    blank, label, both: the probability of its paths that end in a blank, of those that end in its last token, and of
+        all, times the prior, as shares of the best prefix.
+
+    Of the paths that end in a blank the most probable one has the log-probability `blank_path`, and has `said` so much.
+    Of those that end in the last token the most probable one has `label_path`, and says it from the frame `start` up
+    to `end`, with its highest log-probability `peak`, after what was said `before`.
     """
 
-    text: Text
-    blank: float
-    label: float
-    blank_path: Path
-    label_path: Path
+    __slots__ = (
+        "before", "blank", "blank_path", "both", "end", "factors", "key", "label", "label_path", "peak", "said",
+        "start", "state", "token",
+    )  # fmt: skip
 
-    @property
-    def best_path(self) -> Path:
-        """The most probable of its paths."""
-        return self.blank_path.or_else(self.label_path)
+    def __init__(self, key: int, token: int, state: Any, factors: dict[int, float], blank: float, label: float):
+        self.key, self.token, self.state, self.factors = key, token, state, factors
+        self.blank, self.label, self.both = blank, label, blank + label
+        self.blank_path = self.label_path = self.peak = -math.inf
+        self.said: Said | None = None
+        self.before: Said | None = None
+        self.start = self.end = 0
 
-    def pause(self) -> Prefix:
-        """The prefix after frames of blank: what was being said has ended."""
-        return Prefix(self.text, self.blank + self.label, 0.0, self.best_path, NO_PATH)
+    def best_said(self) -> Said | None:
+        """What the most probable of its paths has said."""
+        if self.blank_path >= self.label_path:
+            return self.said
+        return Said(self.before, self.token, self.start, self.end, self.peak)
 
+    def go_on(self, old: Prefix, time: int, log_blank: float, log_token: float) -> None:
+        """Follow the paths of the same text a frame earlier: a blank is said now, or the last token still."""
+        blank_path, label_path = old.blank_path, old.label_path
+        self.blank_path = (blank_path if blank_path >= label_path else label_path) + log_blank
+        self.said = old.best_said()
+        self.label_path, self.start, self.end, self.before = label_path + log_token, old.start, time + 1, old.before
+        self.peak = old.peak if old.peak >= log_token else log_token
 
-def follow(
-    old: Prefix | None, parent: Prefix | None, token: int, time: int, log_blank: float, log_token: float
-) -> tuple[Path, Path]:
-    """The best paths of a text after the frame `time`, first of those that end in a blank there.
-
-    old: the text as it was before, if it was there. parent: the text without its last token, if that was there.
-    """
-    blank_path = label_path = NO_PATH
-    if old is not None:
-        blank_path, label_path = old.best_path.rest(log_blank), old.label_path.hold(time, log_token)
-    if parent is not None:
+    def begin(self, parent: Prefix, time: int, log_token: float) -> None:
+        """Follow the paths of the text without its last token, if they are more probable: it begins now."""
         # Between two equal tokens there is a blank.
-        before = parent.blank_path if token == parent.text.token else parent.best_path
-        label_path = label_path.or_else(before.begin(token, time, log_token))
-    return blank_path, label_path
+        rested = self.token == parent.token or parent.blank_path >= parent.label_path
+        label_path = (parent.blank_path if rested else parent.label_path) + log_token
+        if label_path > self.label_path:
+            self.label_path, self.start, self.end, self.peak = label_path, time, time + 1, log_token
+            self.before = parent.said if rested else parent.best_said()
+
+    def pause(self) -> None:
+        """Hear frames of blank: what was being said has ended."""
+        self.said, self.blank_path = self.best_said(), max(self.blank_path, self.label_path)
+        self.blank, self.label, self.label_path = self.both, 0.0, -math.inf

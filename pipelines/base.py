@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain, islice
 from os import PathLike
@@ -14,16 +15,15 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from showtell.bundle import Bundle
 from showtell.errors import InputError
-from showtell.pipelines.runtime import Runtime
+from showtell.pipelines.runtime import Runtime, cores, on_one_core
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 OnError = Literal["raise", "return"]
 AnswerBatch = Callable[[list[Item]], Sequence[Answer | Exception]]
 
-# So many windows of inputs are answered at once: while one is searched, word by word, others fill the cores. With a
-# third the captioner was faster by a tenth. One is enough, and all that is allowed, where the user gives one thread.
-IN_FLIGHT = 3
+# More windows at once than this many and one are more than one thread can read for.
+MOST_CORES = 8
 
 
 class Indexed(Protocol):
@@ -156,7 +156,7 @@ class Pipeline(ABC, Generic[Item, Answer]):
         reading: deque[list[Future[Item]]] = deque()
         answering: deque[Future[list[Answer | Exception]]] = deque()
         broken: Exception | None = None
-        in_flight = 1 if self.runtime.threads == 1 else IN_FLIGHT
+        in_flight = windows_in_flight(self.runtime)
         reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="showtell-read")
         answerers = ThreadPoolExecutor(in_flight, thread_name_prefix="showtell-answer")
         with reader, answerers:
@@ -174,7 +174,9 @@ class Pipeline(ABC, Generic[Item, Answer]):
                         # The caller's iterator broke: what it gave before is answered first.
                         windows, broken = iter(()), error
                     while reading and len(answering) < in_flight:
-                        answering.append(answerers.submit(self.answer_window, reading.popleft(), answer, how))
+                        window = reading.popleft()
+                        alone = not (reading or answering)
+                        answering.append(answerers.submit(self.answer_window, window, answer, how, alone=alone))
                     if not answering:
                         break
                     for one in answering.popleft().result():
@@ -188,9 +190,12 @@ class Pipeline(ABC, Generic[Item, Answer]):
             raise broken
 
     def answer_window(
-        self, read: list[Future[Item]], answer: AnswerBatch[Item, Answer], how: HowToRun
+        self, read: list[Future[Item]], answer: AnswerBatch[Item, Answer], how: HowToRun, *, alone: bool
     ) -> list[Answer | Exception]:
-        """Answer what could be read, in batches; give answers and errors in the inputs' order."""
+        """Answer what could be read, in batches; give answers and errors in the inputs' order.
+
+        alone: no other window is answered meanwhile.
+        """
         outcomes: dict[int, Answer | Exception] = {}
         items: dict[int, Item] = {}
         for place, future in enumerate(read):
@@ -198,14 +203,23 @@ class Pipeline(ABC, Generic[Item, Answer]):
                 items[place] = future.result()
             except Exception as error:
                 outcomes[place] = error
-        for batch in self.batches(items, how.batch_size):
-            outcomes.update(zip(batch, answer([items[place] for place in batch]), strict=True))
+        with nullcontext() if alone else on_one_core():
+            for batch in self.batches(items, how.batch_size):
+                outcomes.update(zip(batch, answer([items[place] for place in batch]), strict=True))
         return [outcomes[place] for place in range(len(read))]
 
     def batches(self, items: Mapping[int, Item], batch_size: int | None) -> Iterator[list[int]]:
         """Group items into batches by their cost, or of a given size."""
         costs = {place: self.cost(item) for place, item in items.items()}
         return by_cost(costs, self.batch_cost, batch_size)
+
+
+def windows_in_flight(runtime: Runtime) -> int:
+    """So many windows are answered at once: each on a core, and one more that is searched, word by word, meanwhile.
+
+    Where the user gives one thread, one is all that is allowed.
+    """
+    return 1 if runtime.threads == 1 else min(runtime.threads or cores(), MOST_CORES) + 1
 
 
 def by_cost(costs: Mapping[int, float], batch_cost: float, batch_size: int | None = None) -> Iterator[list[int]]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
@@ -29,6 +31,27 @@ NO_CUDA = (
     'device="cuda": this ONNX Runtime cannot use a CUDA device; pip install onnxruntime-gpu in place of '
     'onnxruntime, or device="cpu", would do.'
 )
+
+
+ON_ONE_CORE: ContextVar[bool] = ContextVar("on_one_core", default=False)
+
+
+@contextmanager
+def on_one_core() -> Iterator[None]:
+    """Graphs that are called within, by this thread, compute on one core: other threads have work for the others.
+
+    Two calls on a core each are done sooner than two that share both, and wait for each other at every layer.
+    """
+    before = ON_ONE_CORE.set(True)
+    try:
+        yield
+    finally:
+        ON_ONE_CORE.reset(before)
+
+
+def cores() -> int:
+    """So many cores may this process use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Graph(Protocol):
@@ -122,22 +145,23 @@ class OnnxGraph:
 
         Raises `ModelError` if ONNX Runtime refuses the graph, `InputError` if it has no such device.
         """
-        self.file, self.weights, self.device, self.threads = file, weights, device, threads
+        self.file, self.weights, self.device, self.threads = file, weights, device, threads or 0
         self.code = file.read_bytes()
-        self.session: InferenceSession | None = (session := self.open())
+        # By their threads; 0 is one for each physical core.
+        self.sessions: dict[int, InferenceSession] = {self.threads: (session := self.open(self.threads))}
         self.inputs = tuple(value.name for value in session.get_inputs())
         self.outputs = tuple(value.name for value in session.get_outputs())
         OPENED.add(self)
 
     def __call__(self, **arrays: np.ndarray) -> dict[str, np.ndarray]:
         """Compute the outputs of one batch."""
-        session = self.session
-        if session is None:  # this process was forked from the one that opened the graph
-            self.session = session = self.open()
+        threads = 1 if ON_ONE_CORE.get() and self.device == "cpu" else self.threads
+        if (session := self.sessions.get(threads)) is None:  # or this process was forked from the one that opened it
+            session = self.sessions.setdefault(threads, self.open(threads))
         results: Any = session.run(None, arrays)
         return dict(zip(self.outputs, results, strict=True))
 
-    def open(self) -> InferenceSession:
+    def open(self, threads: int) -> InferenceSession:
         """Start a session in this process."""
         # The library (1.32) reports its use to its maker unless told not to, in a thread of its own.
         # No pipeline talks to the network, and a forked process would hang on that thread at its exit.
@@ -149,7 +173,7 @@ class OnnxGraph:
             raise InputError(NO_CUDA)
         options = ort.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is raised; it need not be printed too
-        options.intra_op_num_threads = self.threads or 0
+        options.intra_op_num_threads = threads
         # A thread that spins while it waits takes the core from the next graph, and from every other process.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         values = [ort.OrtValue.ortvalue_from_numpy(array) for array in self.weights.values()]
@@ -175,9 +199,9 @@ def leave_sessions_to_the_parent() -> None:
     Its destructor would wait for those threads for ever, so a reference is leaked and it never runs.
     """
     for graph in OPENED:
-        if graph.session is not None:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(graph.session))
-            graph.session = None
+        for session in graph.sessions.values():
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+        graph.sessions = {}
 
 
 if hasattr(os, "register_at_fork"):  # Windows does not fork

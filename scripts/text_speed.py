@@ -12,9 +12,9 @@ from statistics import fmean
 import numpy as np
 import torch
 
-from showtell.pipelines.base import IN_FLIGHT
+from showtell.pipelines.base import windows_in_flight
 from showtell.pipelines.media.text import split_words
-from showtell.pipelines.runtime import Graph
+from showtell.pipelines.runtime import Graph, on_one_core
 from showtell.pipelines.text_classification import TextClassification
 from showtell.pipelines.token_classification import TokenClassification
 from showtell.scripts.baselines import TextTransformer
@@ -74,9 +74,13 @@ def graph_alone(pipe: TextPipeline, window: list[str]) -> Contender:
     pipe(window)
     pipe.graphs = {"answer": recorder.graph}
 
+    def call(arrays: dict[str, np.ndarray]) -> None:
+        with on_one_core():
+            recorder.graph(**arrays)
+
     def answer(count: int) -> None:
-        with ThreadPoolExecutor(IN_FLIGHT) as pool:
-            list(pool.map(lambda arrays: recorder.graph(**arrays), recorder.calls * (count // len(window))))
+        with ThreadPoolExecutor(windows_in_flight(pipe.runtime)) as pool:
+            list(pool.map(call, recorder.calls * (count // len(window))))
 
     return Contender(len(window), answer)
 

@@ -35,19 +35,19 @@ from showtell.decoders.joint_decoder import JointDecoder
 from showtell.decoders.search import beam_search
 from showtell.encoders.spectrogram import SpectrogramEncoder
 from showtell.graphs import Step
-from showtell.pipelines.media.waveform import SAMPLE_RATE
+from showtell.pipelines.media.log_mel import HOP_SAMPLES
 from showtell.pipelines.runtime import TorchGraph
 from showtell.pipelines.spelling import MOST_TOKENS
 from showtell.pipelines.writing import write
 from showtell.scripts.datasets.batches import ByLength
 from showtell.scripts.datasets.speech import Utterance, characters_of, read_utterances
-from showtell.scripts.datasets.speech_tensors import Batch, Speech, keep_samples
+from showtell.scripts.datasets.speech_tensors import FRAMES, Batch, Speech, keep_samples
 from showtell.scripts.speech_losses import by_attention, by_both, by_ctc
 from showtell.scripts.training import Settings, fit
 
 BLANK, START, END = "<blank>", "<start>", "<end>"
-# Seconds of speech of a batch, padding included.
-BATCH_SECONDS = 80.0
+# Of a batch, padding included: 82 seconds of speech.
+BATCH_FRAMES = 64 * FRAMES
 # Letters follow from sounds: what is long, noisy or blotted hides it. 1,250 batches of that had not taught it where 450
 # of short recordings, unchanged, did.
 FIRST_SECONDS = 3.2
@@ -140,8 +140,10 @@ def as_dataset(utterances: Sequence[Utterance], tokenizer: Tokenizer, file: Path
 
 def as_batches(parts: Sequence[Speech]) -> DataLoader:
     """All recordings in batches of about as long ones, changed by a process beside this one."""
-    seconds = [len(sound) / SAMPLE_RATE for part in parts for sound in part.sounds]
-    order = ByLength(seconds, batch_size=64, budget=BATCH_SECONDS)
+    frames = [len(sound) // HOP_SAMPLES for part in parts for sound in part.sounds]
+    # As many recordings for all lengths that are padded to one: of few shapes torch soon has all kernels.
+    padded = [-(-length // FRAMES) * FRAMES for length in frames]
+    order = ByLength(padded, batch_size=64, budget=BATCH_FRAMES)
     return DataLoader(ConcatDataset(parts), batch_sampler=order, collate_fn=Speech.collate, num_workers=1)
 
 

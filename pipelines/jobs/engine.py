@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from showtell.errors import InputError, MissingExtraError
 from showtell.pipelines.jobs.local import LocalEngine
 from showtell.pipelines.jobs.shards import Shard
 from showtell.pipelines.jobs.worker import Finished, Work
+from showtell.pipelines.runtime import cores
 
 EngineName = Literal["local", "ray"]
 
@@ -60,9 +60,8 @@ class Pool:
         """How many workers (None: Ray is to see) and the threads of each."""
         if self.engine == "ray":
             return self.workers, self.threads or 1
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        workers = self.workers or max(1, cores // (self.threads or 1))
-        return workers, self.threads or max(1, cores // workers)
+        workers = self.workers or max(1, cores() // (self.threads or 1))
+        return workers, self.threads or max(1, cores() // workers)
 
     def open(self, work: Work, folder: Path, watch: Callable[[int, int], None]) -> Engine:
         """Start the engine.

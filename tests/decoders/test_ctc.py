@@ -81,14 +81,13 @@ class Bigrams(Texts):
 
 
 def read(log_probs: np.ndarray, *chunks: int, **options: Any) -> list[AlignedToken]:
-    """Search in chunks of these sizes and the rest; of what is settled, nothing may change afterwards."""
-    search, settled, start = Search(**options), [], 0
+    """Search in chunks of these sizes and the rest."""
+    search, start = Search(**options), 0
     for size in chunks:
         search.advance(log_probs[start : start + size])
-        settled += search.settle()
         start += size
     search.advance(log_probs[start:])
-    return settled + search.finish()
+    return search.finish()
 
 
 @pytest.mark.parametrize("blank", [0, 2])
@@ -97,7 +96,7 @@ def test_a_wide_beam_finds_every_text_and_its_probability(blank: int) -> None:
     expected = enumerate_texts(log_probs, blank)
     search = Search(Texts(), blank=blank, **EXACT)
     search.advance(log_probs)
-    found = {prefix.text.state: prefix.blank + prefix.label for prefix in search.prefixes}
+    found = {prefix.state: prefix.both for prefix in search.prefixes}
     assert found.keys() == expected.keys()
     most = max(expected.values())
     for text, share in found.items():
@@ -121,7 +120,7 @@ def test_texts_are_as_probable_as_torch_says() -> None:
     log_probs = random_log_probs(8, 3)
     search = Search(Texts(), **EXACT)
     search.advance(log_probs)
-    shares = {prefix.text.state: prefix.blank + prefix.label for prefix in search.prefixes}
+    shares = {prefix.state: prefix.both for prefix in search.prefixes}
     targets = [torch.tensor(text, dtype=torch.long) for text in shares]
     losses = torch.nn.functional.ctc_loss(
         torch.from_numpy(log_probs)[:, None].double().expand(-1, len(targets), -1),
@@ -190,22 +189,13 @@ def test_silence_says_nothing_and_costs_nothing() -> None:
     spoken = random_log_probs(20, blank=2.0)
     search = Search()
     search.advance(silence)
-    assert search.best() == search.settle() == [] and len(search.prefixes) == 1
+    assert search.best() == [] and len(search.prefixes) == 1
     search.advance(spoken)
     search.advance(silence)
     expected = read(np.concatenate([spoken, silence[:1]]))
     assert expected and search.finish() == [
         token._replace(start=token.start + 50_000, end=token.end + 50_000) for token in expected
     ]
-
-
-def test_a_stream_without_end_keeps_only_what_is_open() -> None:
-    search, settled = Search(num_beams=8), 0
-    for seed in range(100):
-        search.advance(random_log_probs(20, 4, seed, scale=4.0))
-        settled += len(search.settle())
-        assert len(search.best()) < 40
-    assert settled > 1000
 
 
 def test_frames_in_which_nothing_is_possible_tell_nothing() -> None:

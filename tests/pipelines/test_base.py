@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from showtell.errors import InputError
-from showtell.pipelines.base import IN_FLIGHT, Groups, HowToRun, OnError, Pipeline
+from showtell.pipelines.base import Groups, HowToRun, OnError, Pipeline, windows_in_flight
 from showtell.pipelines.runtime import Runtime
 
 
@@ -159,7 +159,7 @@ def test_an_input_dearer_than_a_batch_may_be_goes_alone() -> None:
 
 @pytest.mark.parametrize("batch_size", [None, 1, 5])
 def test_an_endless_iterator_is_read_a_bounded_way_ahead(batch_size: int | None) -> None:
-    source, ahead = Source(), (IN_FLIGHT + 1) * (batch_size or Shout.window)
+    source, ahead = Source(), (windows_in_flight(Shout().runtime) + 1) * (batch_size or Shout.window)
     answers = Shout()(iter(source), batch_size=batch_size)
     assert source.taken == 0
     for number in range(50):
