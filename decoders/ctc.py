@@ -76,6 +76,15 @@ class Candidate(NamedTuple):
     log_prob: float
 
 
+class Longer(NamedTuple):
+    """A text that is new in a frame: its probability, its key, what it continues and by which token."""
+
+    mass: float
+    key: int
+    parent: Prefix
+    token: int
+
+
 class Search:
     """Prefix beam search over one stream (Graves 2012, Hannun and others 2014).
 
@@ -165,7 +174,7 @@ class Search:
         labels = [prefix.label * p[prefix.token] for prefix in old]
         parents, longer = self._lengthen(p, begins, blanks, labels)
         ranked = [(blank + label, place) for place, (blank, label) in enumerate(zip(blanks, labels, strict=True))]
-        ranked += [(mass, place) for place, (mass, *_) in enumerate(longer, len(old))]
+        ranked += [(text.mass, place) for place, text in enumerate(longer, len(old))]
         ranked.sort(key=itemgetter(0), reverse=True)
         if (best := ranked[0][0]) == 0:
             return  # a frame in which nothing is possible tells nothing
@@ -190,17 +199,16 @@ class Search:
 
     def _lengthen(
         self, p: list[float], begins: list[int], blanks: list[float], labels: list[float]
-    ) -> tuple[dict[int, Prefix], list[tuple[float, int, Prefix, int]]]:
+    ) -> tuple[dict[int, Prefix], list[Longer]]:
         """Let tokens begin in a frame.
 
         blanks, labels: of the prefixes after the frame. Where a prefix is reached from another, its `labels` grows.
 
-        Returns, by their places, what prefixes are reached from, and of each text that is new its probability, its key,
-        what it continues, and by which token.
+        Returns what prefixes are reached from, by their places, and the texts that are new.
         """
         places = {prefix.key: place for place, prefix in enumerate(self.prefixes)}
         parents: dict[int, Prefix] = {}
-        longer: list[tuple[float, int, Prefix, int]] = []
+        longer: list[Longer] = []
         # The best totals so far, the least of them first: a new text that has less has no place.
         best = [blank + label for blank, label in zip(blanks, labels, strict=True)]
         best += [max(best) * self.beam_threshold] * (self.num_beams - len(best))
@@ -217,12 +225,12 @@ class Search:
                     mass *= factor
                 if mass <= best[0]:
                     continue
-                longest = hash((key, token))
-                if (place := places.get(longest)) is not None:
+                new_key = hash((key, token))
+                if (place := places.get(new_key)) is not None:
                     labels[place] += mass
                     parents[place] = prefix
                 else:
-                    longer.append((mass, longest, prefix, token))
+                    longer.append(Longer(mass, new_key, prefix, token))
                     heapq.heapreplace(best, mass)
         return parents, longer
 

@@ -175,7 +175,8 @@ class Pipeline(ABC, Generic[Item, Answer]):
                         windows, broken = iter(()), error
                     while reading and len(answering) < in_flight:
                         window = reading.popleft()
-                        alone = not (reading or answering)
+                        # A group's digits shall not hang on whether others follow it.
+                        alone = not (reading or answering or isinstance(inputs, Groups))
                         answering.append(answerers.submit(self.answer_window, window, answer, how, alone=alone))
                     if not answering:
                         break

@@ -46,8 +46,8 @@ from showtell.scripts.speech_losses import by_attention, by_both, by_ctc
 from showtell.scripts.training import Settings, fit
 
 BLANK, START, END = "<blank>", "<start>", "<end>"
-# Of a batch, padding included: 82 seconds of speech.
-BATCH_FRAMES = 64 * FRAMES
+# Of a batch, padding included: 164 seconds of speech.
+BATCH_FRAMES = 128 * FRAMES
 # Letters follow from sounds: what is long, noisy or blotted hides it. 1,250 batches of that had not taught it where 450
 # of short recordings, unchanged, did.
 FIRST_SECONDS = 3.2
@@ -111,7 +111,7 @@ def main(
         epochs,
         learning_rate,
         watch="word_accuracy",
-        average_decay=0.998,
+        average_decay=0.996,
         patience=epochs,
         mixed_precision=mixed_precision,
         seed=seed,
@@ -143,7 +143,7 @@ def as_batches(parts: Sequence[Speech]) -> DataLoader:
     frames = [len(sound) // HOP_SAMPLES for part in parts for sound in part.sounds]
     # As many recordings for all lengths that are padded to one: of few shapes torch soon has all kernels.
     padded = [-(-length // FRAMES) * FRAMES for length in frames]
-    order = ByLength(padded, batch_size=64, budget=BATCH_FRAMES)
+    order = ByLength(padded, batch_size=128, budget=BATCH_FRAMES)
     return DataLoader(ConcatDataset(parts), batch_sampler=order, collate_fn=Speech.collate, num_workers=1)
 
 

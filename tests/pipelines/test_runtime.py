@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from showtell.bundle import Bundle, write_bundle
 from showtell.errors import InputError, MissingExtraError, ModelError
-from showtell.pipelines.runtime import Graph, OnnxGraph, Runtime, TorchGraph
+from showtell.pipelines.runtime import Graph, OnnxGraph, Runtime, TorchGraph, on_one_core
 
 
 class Step(nn.Module):
@@ -144,6 +144,21 @@ def test_several_threads_call_at_once(bundle: Bundle, runtime: str) -> None:
         together = list(pool.map(lambda arrays: graph(**arrays)["state_next"], batches))
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "torch"])
+def test_on_one_core_a_graph_computes_the_same(bundle: Bundle, runtime: str) -> None:
+    graph, arrays = open_graph(bundle, runtime), inputs(7)
+    expected = graph(**arrays)["state_next"]
+
+    def on_a_core_of_its_own(_: int) -> np.ndarray:
+        with on_one_core():
+            return graph(**arrays)["state_next"]
+
+    with ThreadPoolExecutor(3) as pool:
+        for answer in pool.map(on_a_core_of_its_own, range(6)):
+            np.testing.assert_allclose(answer, expected, atol=1e-6)
+    np.testing.assert_array_equal(graph(**arrays)["state_next"], expected)
 
 
 FORK = """
