@@ -41,7 +41,8 @@ class Bundle:
 
     config: what `config.json` holds: `format_version`, `task`, `graphs` as `{name: {"weights": [names]}}`,
         `files` as `{name: {"size": bytes, "sha256": hex}}`, `borrowed` as `{bundled model: {"weights": [names],
-        "sha256": hex}}`, `prior` as `{"weight": number, "bonus": number}`, and what the model's own parts need.
+        "sha256": hex}}`, `prior` as `{"weight": number, "bonus": number, "blank_penalty": number}`, and what the parts
+        of the model need.
     """
 
     folder: Path
@@ -222,10 +223,12 @@ def write_bundle(
         (new / CARD).write_text(card, encoding="utf-8")
 
 
-def add_prior(folder: str | Path, prior: str | Path, *, weight: float, bonus: float) -> None:
+def add_prior(
+    folder: str | Path, prior: str | Path, *, weight: float, bonus: float, blank_penalty: float = 0.0
+) -> None:
     """Give a saved recogniser of speech a prior of words, in place of one that it may have.
 
-    prior: a file that `WordPrior.save` wrote. weight, bonus: as in `WordPrior`.
+    prior: a file that `WordPrior.save` wrote. weight, bonus: as in `WordPrior`. blank_penalty: as in `ctc.Search`.
 
     Raises `ModelError` if `folder` is no sound bundle; then it stays as it is.
     """
@@ -235,7 +238,8 @@ def add_prior(folder: str | Path, prior: str | Path, *, weight: float, bonus: fl
             if file.name in {CARD, *bundle.config["files"]}:
                 shutil.copyfile(file, new / file.name)
         shutil.copyfile(prior, new / PRIOR)
-        write_config(new, bundle.config | {"prior": {"weight": weight, "bonus": bonus}})
+        weighed = {"weight": weight, "bonus": bonus, "blank_penalty": blank_penalty}
+        write_config(new, bundle.config | {"prior": weighed})
 
 
 @contextmanager

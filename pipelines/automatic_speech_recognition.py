@@ -77,7 +77,7 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
                 state_names = [name for name in listen.inputs if f"next_{name}" in listen.outputs]
                 state_shape = self.decoder["num_layers"], self.decoder["hidden_size"]
                 self.first_state = {name: np.zeros(state_shape, np.float32) for name in state_names}
-            self.prior = self.open_prior() if "prior" in config else None
+            self.prior, self.blank_penalty = self.open_prior() if "prior" in config else (None, 0.0)
         except (AttributeError, KeyError, StopIteration, TypeError, ValueError) as error:
             raise ModelError(
                 f"{bundle.folder / CONFIG}: it does not say all that a recogniser needs ({error!r}); a model that "
@@ -171,19 +171,22 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
         if tokens := listener.current():
             yield PartialTranscript(text=self.text(tokens), is_final=False)
 
-    def open_prior(self) -> WordPrior:
-        """The prior of words, weighed as `config.json` says."""
+    def open_prior(self) -> tuple[WordPrior, float]:
+        """The prior of words, and the blank's penalty where it has a say, weighed as `config.json` says."""
         characters = [self.characters[token] for token in range(len(self.characters))]
-        weight, bonus = (float(self.bundle.config["prior"][name]) for name in ("weight", "bonus"))
-        return WordPrior.open(self.bundle.folder / PRIOR, characters, weight=weight, bonus=bonus)
+        weighed = self.bundle.config["prior"]
+        weight, bonus, blank_penalty = (float(weighed[name]) for name in ("weight", "bonus", "blank_penalty"))
+        prior = WordPrior.open(self.bundle.folder / PRIOR, characters, weight=weight, bonus=bonus)
+        return prior, blank_penalty
 
     def new_listener(self, num_beams: int, *, language_model: bool) -> Listener:
         """One that has heard nothing yet."""
-        prior = self.prior if language_model else None
+        prior, blank_penalty = (self.prior, self.blank_penalty) if language_model else (None, 0.0)
+        new_search = partial(Search, prior, blank=self.blank, num_beams=num_beams, blank_penalty=blank_penalty)
         return Listener(
             self.first_state,
             lookahead=self.lookahead,
-            new_search=partial(Search, prior, blank=self.blank, num_beams=num_beams),
+            new_search=new_search,
             blank=self.blank,
             pause=round(PAUSE_SECONDS / self.step_seconds),
             choose=partial(choose, self.graphs, self.decoder) if "encode" in self.graphs else None,

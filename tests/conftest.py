@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from showtell import compose, pipeline
 from showtell.pipelines.image_to_text import ImageToText
+
+# How long an example takes is no property of the code: another program may have the processor.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 MEDIA = Path(__file__).parent / "media"
 WORDS = ("<pad>", "<start>", "<end>", "<unk>", "does", "n't", "'s", "a", "dog", "cat", "sleeps", "runs")

@@ -18,7 +18,7 @@ NOISE_DECIBELS = (6.0, 30.0)
 ROOM_SECONDS = (0.1, 0.6)
 TELEPHONE_RATE = 8_000
 # How often each change is made.
-CHANCES = {"speed": 0.6, "room": 0.2, "noise": 0.35, "telephone": 0.1, "companding": 0.05}
+CHANCES = {"speed": 0.6, "room": 0.1, "noise": 0.15, "telephone": 0.05, "companding": 0.03}
 
 
 def change_speed(sound: np.ndarray, rng: np.random.Generator, sampling_rate: int) -> np.ndarray:

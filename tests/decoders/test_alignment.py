@@ -50,7 +50,7 @@ def test_the_alignment_is_the_most_probable_of_all_paths_that_spell_the_text(bla
         assert score_of(aligned, log_probs, blank) == pytest.approx(score, abs=1e-5)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(text=TEXTS.filter(bool), extra=st.integers(0, 12), seed=st.integers(0, 1000))
 def test_it_is_as_probable_as_that_of_torchaudio(text: list[int], extra: int, seed: int) -> None:
     log_probs = random_log_probs(least_frames(text) + extra, 4, seed)

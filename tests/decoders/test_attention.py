@@ -132,7 +132,7 @@ def test_location_attention_is_additive_before_it_has_looked() -> None:
 
 
 @EVERY_ATTENTION
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=4), queries=st.integers(1, 3))
 @torch.no_grad()
 def test_a_padded_memory_is_seen_as_it_is_alone(name: str, lengths: list[int], queries: int) -> None:

@@ -47,7 +47,7 @@ def random_memory(lengths: list[int], positions: int = 7) -> Memory:
 
 
 @EVERY_CELL
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=4))
 @torch.no_grad()
 def test_a_padded_memory_is_classified_as_it_is_alone(cell: str, lengths: list[int]) -> None:

@@ -66,7 +66,7 @@ def plain_loop(stack: Recurrent, row: Tensor, state: State) -> tuple[Tensor, Sta
 
 
 @EVERY_STACK
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=4))
 @torch.no_grad()
 def test_a_row_of_a_padded_batch_gets_what_the_textbook_cells_give_it_alone(

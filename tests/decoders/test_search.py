@@ -108,7 +108,7 @@ def every_ending(table: np.ndarray, max_length: int) -> dict[tuple[int, ...], li
     return endings
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), vocabulary=st.integers(2, 4), penalty=st.sampled_from([0.0, 1.0]))
 def test_beams_enough_for_everything_find_what_enumeration_finds(seed, vocabulary, penalty):
     tables = random_tables(seed, 2, vocabulary)
@@ -155,7 +155,7 @@ def plain_beam_search(table: np.ndarray, max_length: int, num_beams: int, penalt
     return [path[1:-1] for _, path in ranked] + [path[1:] for _, path in live]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10**6),
     vocabulary=st.integers(2, 60),
@@ -182,7 +182,7 @@ def same(one: list[Hypothesis], other: list[Hypothesis]) -> None:
         np.testing.assert_array_equal(a.trace["history"], b.trace["history"])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10**6),
     order=st.permutations(range(5)),
@@ -201,7 +201,7 @@ def test_a_batch_in_any_order_gives_each_input_what_it_gets_alone(seed, order, o
         same(answers, beam(tables[index : index + 1], **options)[0])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), order=st.permutations(range(5)), draws=st.integers(1, 3))
 def test_a_batch_in_any_order_draws_for_each_input_what_it_gets_alone(seed, order, draws):
     tables = random_tables(seed, 5, 6)
@@ -244,7 +244,7 @@ def test_the_search_goes_on_while_a_longer_answer_can_still_win():
     assert words(beam(table, num_beams=3)[0]) == [(2, 3, 4)]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), size=st.integers(1, 3), sampled=st.booleans())
 def test_no_ngram_comes_twice(seed, size, sampled):
     tables = random_tables(seed, 3, 4)
@@ -330,7 +330,7 @@ def test_the_step_keeps_its_own_arrays():
     np.testing.assert_array_equal(table, before)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), num_beams=st.integers(1, 5))
 def test_traces_follow_their_words_through_the_beams(seed, num_beams):
     tables = random_tables(seed, 3, 7)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from showtell.errors import InputError
@@ -130,7 +130,6 @@ def test_answers_and_errors_come_in_order_whatever_the_batches(
             assert len(batch) == 1 or len(batch) * max(map(len, batch)) <= pipe.batch_cost
 
 
-@settings(deadline=None)
 @given(
     groups=st.lists(st.lists(st.text("abc!", min_size=1, max_size=20), max_size=20), max_size=5),
     batch_size=st.none() | st.integers(1, 9),

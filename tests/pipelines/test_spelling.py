@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -153,7 +153,6 @@ def test_a_text_longer_than_there_are_beams_is_written_to_its_end() -> None:
     assert found[0][0].tokens == tuple(range(1, length))
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 3000), min_size=1, max_size=6), st.integers(0, 9))
 def test_stretches_are_the_whole_and_none_is_too_long(sizes: list[int], seed: int) -> None:
     whole = np.random.default_rng(seed).normal(size=(sum(sizes), MELS)).astype(np.float32)
@@ -172,7 +171,6 @@ def test_a_long_recording_is_cut_in_a_pause() -> None:
     assert len(first) + len(second) == 2500
 
 
-@settings(deadline=None)
 @given(st.integers(1, 4), st.integers(1, 5), st.integers(0, 99))
 def test_followed_attention_never_goes_back_and_none_is_likelier(tokens: int, positions: int, seed: int) -> None:
     attention = np.random.default_rng(seed).dirichlet(np.full(positions, 0.3), tokens)

@@ -138,7 +138,7 @@ AWKWARD = [
 ]  # fmt: skip
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(text=st.lists(st.sampled_from(AWKWARD) | st.characters(), max_size=20).map("".join))
 def test_any_text_is_answered_or_refused_by_name(classify: TextClassification, text: str) -> None:
     answer: Any = classify(text, on_error="return", **EVERYTHING)

@@ -245,19 +245,19 @@ def test_an_unknown_option_is_python_s_own_type_error(tag: TokenClassification) 
 # Texts of any kind and any length.
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(text=texts)
 def test_every_entity_of_any_text_stands_where_it_says(tag: TokenClassification, text: str) -> None:
     assert_stands(text, tag(text))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(several=st.lists(texts, max_size=5))
 def test_any_texts_are_answered_together_as_alone(tag: TokenClassification, several: list[str]) -> None:
     assert_same(tag(several), [tag(text) for text in several])
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(words=st.lists(texts, max_size=12))
 def test_every_entity_of_any_words_stands_where_it_says(tag: TokenClassification, words: list[str]) -> None:
     joined = " ".join(words)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
@@ -29,7 +29,6 @@ def test_a_small_example_scores_as_counted_by_hand() -> None:
     }
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=30))
 def test_accuracy_f1_and_confusion_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     right, answered = ([LABELS[place] for place in places] for places in zip(*pairs, strict=True))

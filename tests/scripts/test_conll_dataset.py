@@ -6,7 +6,7 @@ import lzma
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from showtell.errors import InputError
@@ -152,7 +152,6 @@ def test_entities_become_tags_of_the_words_that_they_cover():
     assert bio_tags([], entities) == []
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(["O", "B-PER", "B-LOC"]), max_size=12))
 def test_entities_of_whole_words_are_found_again_in_the_tags(tags):
     words = join_words(["ab"] * len(tags))

@@ -4,7 +4,7 @@ import warnings
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics import classification_report
 
@@ -24,7 +24,6 @@ def in_characters(spans: list[Span], words: list[str]) -> list[Span]:
     return [Span(offsets[start][0], offsets[end - 1][1], label) for start, end, label in spans]
 
 
-@settings(deadline=None)
 @given(TAGGED)
 def test_scores_are_those_of_seqeval_on_words_and_on_characters(tagged):
     found, expected = ([[pair[side] for pair in sentence] for sentence in tagged] for side in (0, 1))

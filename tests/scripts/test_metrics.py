@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
@@ -31,7 +31,6 @@ def coco_scores(candidates: list[str], references: list[list[str]]) -> dict[str,
     }
 
 
-@settings(deadline=None)
 @given(CORPUS)
 def test_scores_are_those_of_the_coco_evaluation(corpus):
     candidates, references = [pair[0] for pair in corpus], [pair[1] for pair in corpus]
@@ -40,7 +39,6 @@ def test_scores_are_those_of_the_coco_evaluation(corpus):
         assert scores[name] == pytest.approx(expected, rel=1e-9, abs=1e-9), name
 
 
-@settings(deadline=None)
 @given(CORPUS)
 def test_a_reward_is_the_coco_evaluations_cider_of_each_photograph(corpus):
     candidates, references = [pair[0] for pair in corpus], [pair[1] for pair in corpus]

@@ -54,7 +54,7 @@ def kneser_ney(sentences: list[list[int]], order: int, vocabulary: int) -> dict[
     return p
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(sentences=SENTENCES)
 def test_it_is_kneser_ney(sentences: list[list[int]]) -> None:
     expected = kneser_ney(sentences, 3, 5)
@@ -65,7 +65,7 @@ def test_it_is_kneser_ney(sentences: list[list[int]]) -> None:
             assert found == pytest.approx(probability, rel=3.2 * ROUNDING)  # three numbers of the table
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(sentences=SENTENCES, threshold=st.sampled_from([0.0, 0.003, 0.03, 1.0]))
 def test_after_any_context_all_tokens_have_probability_one_in_sum(sentences: list[list[int]], threshold: float) -> None:
     estimator = NGramEstimator(5, 3)

@@ -4,7 +4,7 @@ import lzma
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from showtell.errors import InputError
@@ -80,7 +80,6 @@ def leaves(tree: tuple) -> list[str]:
     return [leaf for part in tree[1:] for leaf in ([part] if isinstance(part, str) else leaves(part))]
 
 
-@settings(deadline=None)
 @given(trees)
 def test_any_tree_is_read_back(tmp_path_factory, tree):
     path = written(tmp_path_factory.getbasetemp(), "tree.txt", bracketed(tree))

@@ -81,7 +81,7 @@ def outcome(row: dict[str, Any]) -> str:
 words = st.sampled_from(["a", "longer text", "bad"])
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=st.lists(st.lists(words, min_size=1, max_size=15), min_size=1, max_size=5),
     late=st.lists(st.booleans(), max_size=5),

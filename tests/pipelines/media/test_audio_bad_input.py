@@ -153,7 +153,7 @@ def test_limits_hold_for_every_source(tmp_path: Path):
         assert sum(map(len, stream_audio(source, limits=limits))) == len(SPEECH)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     kind=st.sampled_from([*REAL, "WAV", "FLAC", "AIFF"]),
     damage=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),

@@ -151,7 +151,7 @@ def test_a_cut_file_is_never_read_as_another_picture(image_format: str):
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow warns of some damage.
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     image_format=st.sampled_from(IMAGE_FORMATS),
     damage=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),

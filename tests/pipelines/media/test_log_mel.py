@@ -68,7 +68,7 @@ def test_a_frame_begins_every_hundredth_of_a_second(samples: int, frames: int):
     assert log_mel(NOISE[:samples]).shape == (frames, MELS)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 3000), max_size=30), st.integers(0, len(SPEECH)))
 def test_a_stream_in_any_chunks_gives_what_the_whole_gives(sizes: list[int], end: int):
     sound = SPEECH[:end]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from showtell.pipelines.media.passages import Reading, join_readings, split_passages
@@ -18,7 +18,6 @@ def passages_of(text: str, longest: int) -> list[str]:
     return [" ".join(words.words[passage]) for passage in split_passages(words, longest=longest)]
 
 
-@settings(deadline=None)
 @given(st.text("aA.!?, \n", max_size=60), st.integers(1, 7))
 def test_passages_are_all_words_in_order_and_none_is_too_long(text: str, longest: int) -> None:
     words = split_words(text, SPLITTER)

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -43,7 +43,6 @@ def sentences_of(text: str) -> list[str]:
     return [" ".join(words.words[sentence]) for sentence in split_sentences(words)]
 
 
-@settings(deadline=None)
 @given(texts)
 def test_every_word_stands_where_its_offsets_say(text):
     words = split_words(text, SPLITTER)
@@ -52,7 +51,6 @@ def test_every_word_stands_where_its_offsets_say(text):
     assert all(before[1] <= after[0] for before, after in pairwise(words.offsets))
 
 
-@settings(deadline=None)
 @given(texts)
 def test_nothing_but_white_space_and_invisible_marks_is_left_out(text):
     words, left = split_words(text, SPLITTER), list(text)
@@ -62,14 +60,12 @@ def test_nothing_but_white_space_and_invisible_marks_is_left_out(text):
     assert not any(character.isspace() for word in words.words if not word.startswith("<br") for character in word)
 
 
-@settings(deadline=None)
 @given(texts.filter(lambda text: not any("\ud800" <= character <= "\udfff" for character in text)))
 def test_the_tokenizer_counts_characters_as_python_does(text):
     pieces = SPLITTER.pre_tokenize_str(text)
     assert all(text[start:end] == piece for piece, (start, end) in pieces)
 
 
-@settings(deadline=None)
 @given(texts, st.integers(1, 5))
 def test_sentences_are_all_words_in_order_and_none_is_too_long(text, longest):
     words = split_words(text, SPLITTER)
@@ -78,7 +74,6 @@ def test_sentences_are_all_words_in_order_and_none_is_too_long(text, longest):
     assert all(1 <= sentence.stop - sentence.start <= longest for sentence in sentences)
 
 
-@settings(deadline=None)
 @given(st.lists(texts))
 def test_words_that_were_split_before_stand_in_a_text_too(given_words):
     words = join_words(given_words)

@@ -174,7 +174,7 @@ def test_windows_follow_each_other_and_the_last_ends_with_the_recording(clip: Pa
     assert [one.start for one in windows(clip, window_seconds=1, stride_seconds=1)] == [0, 1, 2]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(window=st.floats(0.2, 4), stride=st.floats(0.01, 4))
 def test_windows_leave_nothing_out_unless_they_are_told_to(clip: Path, window: float, stride: float) -> None:
     read = windows(clip, window_seconds=window, stride_seconds=stride)

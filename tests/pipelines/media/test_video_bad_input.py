@@ -144,7 +144,7 @@ def test_of_a_recording_that_broke_off_what_is_there_is_the_whole(
 
 
 @pytest.mark.parametrize("container", ["mp4", "mkv", "avi", "ts", "gif"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     damage=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),
     kept=st.floats(0.01, 1),

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -76,7 +76,6 @@ def test_of_a_long_word_its_beginning_and_end_are_read():
     np.testing.assert_array_equal(arrays["characters"][1], arrays["characters"][2])
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.sampled_from(["The", "cat", "sat", "1", "", "é", "\ud800"]), max_size=6), max_size=5))
 def test_a_batch_holds_what_each_text_holds_alone(texts):
     together = FEATURES(texts)
