@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +41,7 @@ class Bundle:
 
     config: what `config.json` holds: `format_version`, `task`, `graphs` as `{name: {"weights": [names]}}`,
         `files` as `{name: {"size": bytes, "sha256": hex}}`, `borrowed` as `{bundled model: {"weights": [names],
-        "sha256": hex}}`, `prior` as `{"weight": number, "bonus": number, "blank_penalty": number}`, and what the parts
-        of the model need.
+        "sha256": hex}}`, `prior` as what `add_prior` takes, and what the model's own parts need.
     """
 
     folder: Path
@@ -224,11 +223,19 @@ def write_bundle(
 
 
 def add_prior(
-    folder: str | Path, prior: str | Path, *, weight: float, bonus: float, blank_penalty: float = 0.0
+    folder: str | Path,
+    prior: str | Path,
+    *,
+    weight: float,
+    bonus: float,
+    token_weight: float = 0.0,
+    token_prior: Sequence[float] = (),
 ) -> None:
     """Give a saved recogniser of speech a prior of words, in place of one that it may have.
 
-    prior: a file that `WordPrior.save` wrote. weight, bonus: as in `WordPrior`. blank_penalty: as in `ctc.Search`.
+    prior: a file that `WordPrior.save` wrote. weight, bonus: as in `WordPrior`.
+    token_prior: how probable the network thinks each token, in the mean over sound. Where words are weighed by a prior
+        of their own, what it hears is divided by that, to the power of `token_weight` (Bourlard and Morgan 1994).
 
     Raises `ModelError` if `folder` is no sound bundle; then it stays as it is.
     """
@@ -238,7 +245,7 @@ def add_prior(
             if file.name in {CARD, *bundle.config["files"]}:
                 shutil.copyfile(file, new / file.name)
         shutil.copyfile(prior, new / PRIOR)
-        weighed = {"weight": weight, "bonus": bonus, "blank_penalty": blank_penalty}
+        weighed = {"weight": weight, "bonus": bonus, "token_weight": token_weight, "token_prior": [*token_prior]}
         write_config(new, bundle.config | {"prior": weighed})
 
 

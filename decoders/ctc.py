@@ -94,8 +94,8 @@ class Search:
     of blank, of those with the same future by the prior one goes on: the others could hardly win any more, and their
     places let other words be heard.
 
-    blank_penalty: what is taken from the blank's log-probability in each frame that is searched. The less sure a
-        network is, the more readily it says nothing; where a prior weighs words, that would weigh against all of them.
+    offsets: `(vocabulary,)`, added to the log-probabilities of each frame that is searched. What a network says holds a
+        prior of its own, the more the less sure it is; beside another prior that may be taken out again.
 
     Raises `InputError` for `num_beams` below 1.
     """
@@ -109,13 +109,13 @@ class Search:
         blank_threshold: float = 0.99,
         token_threshold: float = 1e-2,
         beam_threshold: float = 1e-4,
-        blank_penalty: float = 0.0,
+        offsets: np.ndarray | None = None,
     ):
         if not isinstance(num_beams, Integral) or num_beams < 1:
             raise InputError(f"num_beams={num_beams!r} cannot be used; a whole number from 1 would do.")
         self.prior, self.blank, self.num_beams = prior, blank, num_beams
         self.blank_threshold, self.token_threshold = blank_threshold, token_threshold
-        self.beam_threshold, self.blank_factor = beam_threshold, math.exp(-blank_penalty)
+        self.beam_threshold, self.factors = beam_threshold, None if offsets is None else np.exp(offsets)
         nothing = Prefix(0, blank, prior.start() if prior else None, {}, 1.0, 0.0)
         nothing.blank_path = 0.0
         self.prefixes = [nothing]
@@ -128,7 +128,8 @@ class Search:
         busy = np.flatnonzero(probs[:, self.blank] < self.blank_threshold)
         likely = probs[busy] >= self.token_threshold
         likely[:, self.blank] = False
-        probs[:, self.blank] *= self.blank_factor
+        if self.factors is not None:
+            probs *= self.factors
         places, tokens = np.nonzero(likely)
         bounds = np.searchsorted(places, np.arange(len(busy) + 1)).tolist()
         heard, after = tokens.tolist(), 0

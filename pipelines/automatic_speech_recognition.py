@@ -77,7 +77,7 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
                 state_names = [name for name in listen.inputs if f"next_{name}" in listen.outputs]
                 state_shape = self.decoder["num_layers"], self.decoder["hidden_size"]
                 self.first_state = {name: np.zeros(state_shape, np.float32) for name in state_names}
-            self.prior, self.blank_penalty = self.open_prior() if "prior" in config else (None, 0.0)
+            self.prior, self.offsets = self.open_prior() if "prior" in config else (None, None)
         except (AttributeError, KeyError, StopIteration, TypeError, ValueError) as error:
             raise ModelError(
                 f"{bundle.folder / CONFIG}: it does not say all that a recogniser needs ({error!r}); a model that "
@@ -171,18 +171,22 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
         if tokens := listener.current():
             yield PartialTranscript(text=self.text(tokens), is_final=False)
 
-    def open_prior(self) -> tuple[WordPrior, float]:
-        """The prior of words, and the blank's penalty where it has a say, weighed as `config.json` says."""
+    def open_prior(self) -> tuple[WordPrior, np.ndarray | None]:
+        """The prior of words, and what its search adds to log-probabilities, weighed as `config.json` says."""
         characters = [self.characters[token] for token in range(len(self.characters))]
         weighed = self.bundle.config["prior"]
-        weight, bonus, blank_penalty = (float(weighed[name]) for name in ("weight", "bonus", "blank_penalty"))
+        weight, bonus, token_weight = (float(weighed[name]) for name in ("weight", "bonus", "token_weight"))
         prior = WordPrior.open(self.bundle.folder / PRIOR, characters, weight=weight, bonus=bonus)
-        return prior, blank_penalty
+        if not token_weight:
+            return prior, None
+        if len(weighed["token_prior"]) != len(characters):
+            raise ValueError(f"{len(weighed['token_prior'])} tokens in token_prior")
+        return prior, -token_weight * np.log(weighed["token_prior"])
 
     def new_listener(self, num_beams: int, *, language_model: bool) -> Listener:
         """One that has heard nothing yet."""
-        prior, blank_penalty = (self.prior, self.blank_penalty) if language_model else (None, 0.0)
-        new_search = partial(Search, prior, blank=self.blank, num_beams=num_beams, blank_penalty=blank_penalty)
+        prior, offsets = (self.prior, self.offsets) if language_model else (None, None)
+        new_search = partial(Search, prior, blank=self.blank, num_beams=num_beams, offsets=offsets)
         return Listener(
             self.first_state,
             lookahead=self.lookahead,

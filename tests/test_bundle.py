@@ -253,12 +253,13 @@ def prior(tmp_path: Path) -> Path:
 def test_a_prior_is_added_and_the_rest_stays(folder: Path, prior: Path) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "config.json"}
     config = Bundle.open(folder).config
-    add_prior(folder, prior, weight=0.5, bonus=1.25, blank_penalty=0.75)
+    add_prior(folder, prior, weight=0.5, bonus=1.25, token_weight=0.5, token_prior=[0.75, 0.25])
     after = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "config.json"}
     assert after == before | {"prior.safetensors": b"a prior"}
     again = Bundle.open(folder).config
     size, digest = len(b"a prior"), "3ccde7ceb334c46942468ebe2fd7079752d17f46d1e0219ce51fa29567ca4ff5"
-    assert again.pop("prior") == {"weight": 0.5, "bonus": 1.25, "blank_penalty": 0.75}
+    weighed = {"weight": 0.5, "bonus": 1.25, "token_weight": 0.5, "token_prior": [0.75, 0.25]}
+    assert again.pop("prior") == weighed
     assert again.pop("files") == config.pop("files") | {"prior.safetensors": {"size": size, "sha256": digest}}
     assert again == config
 
@@ -268,7 +269,7 @@ def test_a_prior_takes_the_place_of_another_or_is_weighed_anew(folder: Path, pri
     prior.write_bytes(b"a better prior")
     add_prior(folder, prior, weight=0.5, bonus=0.0)
     add_prior(folder, folder / "prior.safetensors", weight=0.7, bonus=1.0)
-    assert Bundle.open(folder).config["prior"] == {"weight": 0.7, "bonus": 1.0, "blank_penalty": 0.0}
+    assert Bundle.open(folder).config["prior"] == {"weight": 0.7, "bonus": 1.0, "token_weight": 0.0, "token_prior": []}
     assert (folder / "prior.safetensors").read_bytes() == b"a better prior"
 
 

@@ -183,9 +183,9 @@ def test_where_frames_are_sure_every_search_is_greedy(seed: int, num_beams: int)
     assert tokens_of(read(log_probs, num_beams=num_beams)) == tokens_of(expected)
 
 
-def test_a_penalty_of_the_blank_lets_more_be_said() -> None:
+def test_what_is_taken_from_the_blank_lets_more_be_said() -> None:
     log_probs = random_log_probs(40, seed=5, blank=2.5)
-    texts = [read(log_probs, blank_penalty=penalty) for penalty in (0.0, 1.0, 2.0)]
+    texts = [read(log_probs, offsets=np.array([-penalty, 0, 0, 0])) for penalty in (0.0, 1.0, 2.0)]
     assert len(texts[0]) < len(texts[1]) < len(texts[2])
     for token in texts[1]:  # what is told of a token is what the network said
         assert token.log_prob == pytest.approx(float(log_probs[token.start : token.end, token.token].max()), abs=1e-6)

@@ -186,7 +186,10 @@ def test_a_file_that_is_no_prior_is_named(tiny_recogniser: Path, tmp_path: Path)
         pipeline("automatic-speech-recognition", copy)
 
 
-@pytest.mark.parametrize("prior", [{}, {"weight": 1.0}, {"weight": "much", "bonus": 1.0}, None, 3])
+SHORT: dict[str, Any] = {"weight": 1.0, "bonus": 0.0, "token_weight": 0.5, "token_prior": [0.5, 0.5]}
+
+
+@pytest.mark.parametrize("prior", [{}, {"weight": 1.0}, {"weight": "much", "bonus": 1.0}, SHORT, None, 3])
 def test_a_config_that_does_not_say_how_much_the_prior_weighs_is_named(
     with_words: Path, tmp_path: Path, prior: Any
 ) -> None:

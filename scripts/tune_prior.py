@@ -1,0 +1,95 @@
+"""Weigh a prior of words against what a recogniser hears, and put it beside the recogniser.
+
+    python -m showtell.scripts.tune_prior MODEL PRIOR DEV...
+
+Each DEV folder holds recordings that the recogniser was not trained on and a `metadata.jsonl`. All weights are tried on
+all of them; those with the lowest word error rate, in the mean over the folders, go into the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from statistics import fmean
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import typer
+
+from showtell.bundle import add_prior
+from showtell.decoders.ctc import Search
+from showtell.decoders.word_prior import WordPrior
+from showtell.pipelines import pipeline
+from showtell.pipelines.automatic_speech_recognition import AutomaticSpeechRecognition
+from showtell.pipelines.listening import SUBSAMPLING_FACTOR
+from showtell.pipelines.media.audio import read_audio
+from showtell.pipelines.media.log_mel import log_mel, pad_frames
+from showtell.scripts.datasets.speech import Utterance, read_utterances
+from showtell.scripts.speech_scores import score_transcripts
+
+Numbers = Annotated[list[float], typer.Option(help="To try.")]
+
+
+class Heard(NamedTuple):
+    """Recordings, and what the network heard in each, `(positions, vocabulary)`."""
+
+    utterances: list[Utterance]
+    log_probs: list[np.ndarray]
+
+
+def main(
+    model: Annotated[Path, typer.Argument(help="A saved recogniser; its folder is written anew.")],
+    prior: Annotated[Path, typer.Argument(help="What train_word_prior wrote.")],
+    dev: Annotated[list[Path], typer.Argument(help="Folders of recordings with their words.")],
+    weights: Numbers = [0.5, 0.65, 0.8, 0.95],  # noqa: B006  typer reads the default and changes nothing
+    bonuses: Numbers = [0.0, 0.5, 1.0],  # noqa: B006
+    token_weights: Numbers = [0.0, 0.25, 0.5],  # noqa: B006
+) -> None:
+    """Weigh a prior of words against what a recogniser hears, and put it beside the recogniser."""
+    recognise = pipeline("automatic-speech-recognition", model)
+    sets = [hear(recognise, read_utterances(folder)) for folder in dev]
+    every = np.concatenate([log_probs for one in sets for log_probs in one.log_probs])
+    token_prior = np.exp(every).mean(axis=0)
+    best, chosen = np.inf, (0.0, 0.0, 0.0)
+    print("| weight | bonus | token weight | WER |\n| ---: | ---: | ---: | ---: |")
+    for weight, bonus, token_weight in product(weights, bonuses, token_weights):
+        words = WordPrior.open(prior, characters_of(recognise), weight=weight, bonus=bonus)
+        offsets = -token_weight * np.log(token_prior)
+        wer = fmean(
+            float(score_transcripts([*write(recognise, one, words, offsets)], one.utterances)["wer"]) for one in sets
+        )
+        print(f"| {weight:g} | {bonus:g} | {token_weight:g} | {wer:.4f} |", flush=True)
+        if wer < best:
+            best, chosen = wer, (weight, bonus, token_weight)
+    weight, bonus, token_weight = chosen
+    add_prior(model, prior, weight=weight, bonus=bonus, token_weight=token_weight, token_prior=token_prior.tolist())
+
+
+def hear(recognise: AutomaticSpeechRecognition, utterances: list[Utterance]) -> Heard:
+    """What the network hears, of one recording after the other."""
+    state = {name: value[None] for name, value in recognise.first_state.items()}
+    log_probs = []
+    for utterance in utterances:
+        frames = log_mel(read_audio(utterance.file).samples)
+        inputs = {**pad_frames([frames]), "lengths": np.array([len(frames)])}
+        positions = -(-len(frames) // SUBSAMPLING_FACTOR)
+        log_probs.append(recognise.graphs["listen"](**inputs, **state)["log_probs"][0, :positions])
+    return Heard(utterances, log_probs)
+
+
+def write(recognise: AutomaticSpeechRecognition, heard: Heard, prior: WordPrior, offsets: np.ndarray) -> Iterator[str]:
+    """The texts of what was heard."""
+    for log_probs in heard.log_probs:
+        search = Search(prior, blank=recognise.blank, offsets=offsets)
+        search.advance(log_probs)
+        yield recognise.text(search.finish())
+
+
+def characters_of(recognise: AutomaticSpeechRecognition) -> Sequence[str]:
+    """The character of each token."""
+    return [recognise.characters[token] for token in range(len(recognise.characters))]
+
+
+if __name__ == "__main__":
+    typer.run(main)
