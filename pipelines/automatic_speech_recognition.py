@@ -60,7 +60,7 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
     """
 
     task: ClassVar[str] = "automatic-speech-recognition"
-    batch_cost: ClassVar[float] = 16_000  # frames of 10 ms, padding counted
+    batch_cost: ClassVar[float] = 4_000  # frames of 10 ms, padding counted
     window: ClassVar[int] = 32
 
     def __init__(self, bundle: Bundle, runtime: Runtime):

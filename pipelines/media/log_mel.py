@@ -25,8 +25,9 @@ FAINTEST = np.finfo(np.float32).eps
 SILENCE = float(np.log(FAINTEST))
 """What each band of a silent frame is."""
 
-# So many frames at a time stay in a processor's cache.
-BLOCK_FRAMES = 256
+# So many frames at a time stay in a processor's cache, and are too few for the matrix library to call other cores for:
+# they have recordings of their own to hear.
+BLOCK_FRAMES = 32
 
 
 def log_mel(samples: np.ndarray) -> np.ndarray:
