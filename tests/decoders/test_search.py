@@ -137,8 +137,8 @@ def test_one_beam_is_an_argmax_loop(seed, vocabulary):
     assert beam(tables)[0][0].tokens == tuple(expected)
 
 
-def plain_beam_search(table: np.ndarray, max_length: int, num_beams: int, penalty: float) -> list[tuple]:
-    """The same search for one input, one candidate at a time, without folding or stopping early."""
+def plain_beam_search(table: np.ndarray, max_length: int, num_beams: int, penalty: float) -> list[float]:
+    """The log-probabilities that the same search finds, one candidate at a time, without folding or stopping early."""
     live, ended = [(0.0, (START,))], []
     for _ in range(max_length):
         candidates = [
@@ -152,7 +152,7 @@ def plain_beam_search(table: np.ndarray, max_length: int, num_beams: int, penalt
         if len(ended) >= num_beams:
             break
     ranked = sorted(ended, key=lambda one: one[0] / (len(one[1]) - 1) ** penalty, reverse=True)
-    return [path[1:-1] for _, path in ranked] + [path[1:] for _, path in live]
+    return [score for score, _ in ranked] + [score for score, _ in live]
 
 
 @settings(max_examples=60)
@@ -165,14 +165,12 @@ def plain_beam_search(table: np.ndarray, max_length: int, num_beams: int, penalt
 def test_the_fast_search_is_the_plain_one(seed, vocabulary, num_beams, penalty):
     table = random_tables(seed, 1, vocabulary)
     table[..., END] += 1
+    table -= np.logaddexp.reduce(table, axis=-1, keepdims=True)  # else some tokens are more than certain
     wanted = min(2, num_beams)
     [found] = beam(table, num_beams=num_beams, num_return_sequences=wanted, length_penalty=penalty)
     expected = plain_beam_search(table[0], 6, num_beams, penalty)[:wanted]
-    if vocabulary > 5:  # Smaller tables have equally probable orders of the same transitions.
-        assert sorted(words(found)) == sorted(expected)
-        if penalty >= 0:  # Below zero they were seen to rank a pair in another order (seed 50, 7 words, 5 beams).
-            assert words(found) == expected
-    assert len(found) == len(expected)
+    # Not the words: the same transitions in another order are as probable.
+    assert [hypothesis.log_probs.sum() for hypothesis in found] == pytest.approx(expected, abs=1e-4)
 
 
 def same(one: list[Hypothesis], other: list[Hypothesis]) -> None:
