@@ -115,7 +115,7 @@ class Search:
             raise InputError(f"num_beams={num_beams!r} cannot be used; a whole number from 1 would do.")
         self.prior, self.blank, self.num_beams = prior, blank, num_beams
         self.blank_threshold, self.token_threshold = blank_threshold, token_threshold
-        self.beam_threshold, self.factors = beam_threshold, None if offsets is None else np.exp(offsets)
+        self.beam_threshold, self.scale = beam_threshold, None if offsets is None else np.exp(offsets)
         nothing = Prefix(0, blank, prior.start() if prior else None, {}, 1.0, 0.0)
         nothing.blank_path = 0.0
         self.prefixes = [nothing]
@@ -128,8 +128,8 @@ class Search:
         busy = np.flatnonzero(probs[:, self.blank] < self.blank_threshold)
         likely = probs[busy] >= self.token_threshold
         likely[:, self.blank] = False
-        if self.factors is not None:
-            probs *= self.factors
+        if self.scale is not None:
+            probs *= self.scale
         places, tokens = np.nonzero(likely)
         bounds = np.searchsorted(places, np.arange(len(busy) + 1)).tolist()
         heard, after = tokens.tolist(), 0

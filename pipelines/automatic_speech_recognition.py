@@ -68,8 +68,9 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
         config = bundle.config
         try:
             self.decoder: dict[str, Any] = config["decoder"]
-            self.characters = {token: character for character, token in bundle.tokenizer().get_vocab().items()}
-            self.space = next(token for token, character in self.characters.items() if character == " ")
+            vocabulary = bundle.tokenizer().get_vocab()
+            self.characters = sorted(vocabulary, key=vocabulary.__getitem__)
+            self.space = self.characters.index(" ")
             self.step_seconds: float = config["memory"]["step_seconds"]
             self.lookahead: int = config["encoder"]["lookahead"]
             if self.listens:
@@ -78,7 +79,7 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
                 state_shape = self.decoder["num_layers"], self.decoder["hidden_size"]
                 self.first_state = {name: np.zeros(state_shape, np.float32) for name in state_names}
             self.prior, self.offsets = self.open_prior() if "prior" in config else (None, None)
-        except (AttributeError, KeyError, StopIteration, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"{bundle.folder / CONFIG}: it does not say all that a recogniser needs ({error!r}); a model that "
                 "showtell saved would be accepted."
@@ -173,13 +174,12 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
 
     def open_prior(self) -> tuple[WordPrior, np.ndarray | None]:
         """The prior of words, and what its search adds to log-probabilities, weighed as `config.json` says."""
-        characters = [self.characters[token] for token in range(len(self.characters))]
         weighed = self.bundle.config["prior"]
         weight, bonus, token_weight = (float(weighed[name]) for name in ("weight", "bonus", "token_weight"))
-        prior = WordPrior.open(self.bundle.folder / PRIOR, characters, weight=weight, bonus=bonus)
+        prior = WordPrior.open(self.bundle.folder / PRIOR, self.characters, weight=weight, bonus=bonus)
         if not token_weight:
             return prior, None
-        if len(weighed["token_prior"]) != len(characters):
+        if len(weighed["token_prior"]) != len(self.characters):
             raise ValueError(f"{len(weighed['token_prior'])} tokens in token_prior")
         return prior, -token_weight * np.log(weighed["token_prior"])
 

@@ -22,7 +22,7 @@ Answer = TypeVar("Answer")
 OnError = Literal["raise", "return"]
 AnswerBatch = Callable[[list[Item]], Sequence[Answer | Exception]]
 
-# More windows at once than this many and one are more than one thread can read for.
+# What one thread reads keeps no more cores busy than about so many.
 MOST_CORES = 8
 
 

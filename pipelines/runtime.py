@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 from weakref import WeakSet
 
@@ -147,6 +148,7 @@ class OnnxGraph:
         """
         self.file, self.weights, self.device, self.threads = file, weights, device, threads or 0
         self.code = file.read_bytes()
+        self.opening = Lock()
         # By their threads; 0 is one for each physical core.
         self.sessions: dict[int, InferenceSession] = {self.threads: (session := self.open(self.threads))}
         self.inputs = tuple(value.name for value in session.get_inputs())
@@ -156,9 +158,10 @@ class OnnxGraph:
     def __call__(self, **arrays: np.ndarray) -> dict[str, np.ndarray]:
         """Compute the outputs of one batch."""
         threads = 1 if ON_ONE_CORE.get() and self.device == "cpu" else self.threads
-        if (session := self.sessions.get(threads)) is None:  # or this process was forked from the one that opened it
-            session = self.sessions.setdefault(threads, self.open(threads))
-        results: Any = session.run(None, arrays)
+        with self.opening:
+            if threads not in self.sessions:  # or this process was forked from the one that opened it
+                self.sessions[threads] = self.open(threads)
+        results: Any = self.sessions[threads].run(None, arrays)
         return dict(zip(self.outputs, results, strict=True))
 
     def open(self, threads: int) -> InferenceSession:
@@ -201,7 +204,7 @@ def leave_sessions_to_the_parent() -> None:
     for graph in OPENED:
         for session in graph.sessions.values():
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
-        graph.sessions = {}
+        graph.sessions, graph.opening = {}, Lock()
 
 
 if hasattr(os, "register_at_fork"):  # Windows does not fork

@@ -141,9 +141,9 @@ def as_dataset(utterances: Sequence[Utterance], tokenizer: Tokenizer, file: Path
 def as_batches(parts: Sequence[Speech]) -> DataLoader:
     """All recordings in batches of about as long ones, changed by a process beside this one."""
     frames = [len(sound) // HOP_SAMPLES for part in parts for sound in part.sounds]
-    # As many recordings for all lengths that are padded to one: of few shapes torch soon has all kernels.
+    # Padding brings each to a multiple of `FRAMES`.
     padded = [-(-length // FRAMES) * FRAMES for length in frames]
-    order = ByLength(padded, batch_size=128, budget=BATCH_FRAMES)
+    order = ByLength(padded, batch_size=BATCH_FRAMES // FRAMES, budget=BATCH_FRAMES)
     return DataLoader(ConcatDataset(parts), batch_sampler=order, collate_fn=Speech.collate, num_workers=1)
 
 

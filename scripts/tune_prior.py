@@ -8,7 +8,7 @@ all of them; those with the lowest word error rate, in the mean over the folders
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from statistics import fmean
@@ -54,7 +54,7 @@ def main(
     best, chosen = np.inf, (0.0, 0.0, 0.0)
     print("| weight | bonus | token weight | WER |\n| ---: | ---: | ---: | ---: |")
     for weight, bonus, token_weight in product(weights, bonuses, token_weights):
-        words = WordPrior.open(prior, characters_of(recognise), weight=weight, bonus=bonus)
+        words = WordPrior.open(prior, recognise.characters, weight=weight, bonus=bonus)
         offsets = -token_weight * np.log(token_prior)
         wer = fmean(
             float(score_transcripts([*write(recognise, one, words, offsets)], one.utterances)["wer"]) for one in sets
@@ -84,11 +84,6 @@ def write(recognise: AutomaticSpeechRecognition, heard: Heard, prior: WordPrior,
         search = Search(prior, blank=recognise.blank, offsets=offsets)
         search.advance(log_probs)
         yield recognise.text(search.finish())
-
-
-def characters_of(recognise: AutomaticSpeechRecognition) -> Sequence[str]:
-    """The character of each token."""
-    return [recognise.characters[token] for token in range(len(recognise.characters))]
 
 
 if __name__ == "__main__":
