@@ -82,7 +82,7 @@ def align(log_probs: np.ndarray, tokens: Sequence[int], *, blank: int = 0) -> li
     path = np.empty(time, np.int64)
     for t in reversed(range(time)):
         path[t] = state
-        state -= moves[t, state]
+        state -= int(moves[t, state])
     spans = []
     for place in range(len(text)):
         start, end = np.searchsorted(path, [2 * place + 1, 2 * place + 2]).tolist()

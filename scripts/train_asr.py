@@ -2,9 +2,10 @@
 
     python -m showtell.scripts.train_asr OUTPUT DATA...
 
-Each DATA folder holds `train`, and perhaps `dev`, with recordings and a `metadata.jsonl`. The recogniser spells: it
-writes letters, and so words that it never heard. It is taught first by short recordings as they are, then by all,
-changed at random. A run that was stopped goes on when it is started again.
+Each DATA folder holds `train`, and perhaps `dev`, with recordings and a `metadata.jsonl`; one that is named twice is
+heard twice in an epoch. The recogniser spells: it writes letters, and so words that it never heard. It is taught first
+by short recordings as they are, then by all, changed at random. A run that was stopped goes on when it is started
+again.
 
 The decoder is CTC, which hears streams; or attention, which reads a whole sentence before it writes; or both over one
 network, of which CTC hears and attention helps to choose the words.
@@ -35,6 +36,8 @@ from showtell.decoders.joint_decoder import JointDecoder
 from showtell.decoders.search import beam_search
 from showtell.encoders.spectrogram import SpectrogramEncoder
 from showtell.graphs import Step
+from showtell.pipelines import pipeline
+from showtell.pipelines.automatic_speech_recognition import AutomaticSpeechRecognition
 from showtell.pipelines.media.log_mel import HOP_SAMPLES
 from showtell.pipelines.runtime import TorchGraph
 from showtell.pipelines.spelling import MOST_TOKENS
@@ -42,6 +45,7 @@ from showtell.pipelines.writing import write
 from showtell.scripts.datasets.batches import ByLength
 from showtell.scripts.datasets.speech import Utterance, characters_of, read_utterances
 from showtell.scripts.datasets.speech_tensors import FRAMES, Batch, Speech, keep_samples
+from showtell.scripts.datasets.splices import Splicer, keep_cuts
 from showtell.scripts.speech_losses import by_attention, by_both, by_ctc
 from showtell.scripts.training import Settings, fit
 
@@ -51,8 +55,7 @@ BATCH_FRAMES = 128 * FRAMES
 # Letters follow from sounds: what is long, noisy or blotted hides it. 1,250 batches of that had not taught it where 450
 # of short recordings, unchanged, did.
 FIRST_SECONDS = 3.2
-# There are few hours of speech, but each is heard in another way every time.
-DROPOUT = 0.05
+DROPOUT = 0.15
 # Of a decoder that attends.
 ATTENDING = {"embedding_size": 128, "attention_size": 128}
 
@@ -77,6 +80,9 @@ def main(
     start: Annotated[
         Path | None, typer.Option(help="A saved recogniser of that kind to go on from; 0 first epochs would do then.")
     ] = None,
+    aligner: Annotated[
+        Path | None, typer.Option(help="A saved recogniser by CTC that tells where words begin, to splice recordings.")
+    ] = None,
     hidden_size: int = 320,
     num_layers: int = 3,
     first_epochs: Annotated[int, typer.Option(help="Over short recordings, unchanged.")] = 8,
@@ -91,21 +97,29 @@ def main(
     torch.manual_seed(seed)
 
     # Data.
-    train = {folder.name: read_utterances(folder / "train") for folder in data}
-    dev = {folder.name: read_utterances(folder / "dev") for folder in data if (folder / "dev").exists()}
+    train = {folder: read_utterances(folder / "train") for folder in data}
+    dev = {folder: read_utterances(folder / "dev") for folder in train if (folder / "dev").exists()}
 
     # Model.
-    if start is None:
-        texts = (utterance.text for part in train.values() for utterance in part)
-        model = new_recogniser(decoder, spelling(texts, ends=decoder != Decoder.CTC), hidden_size, num_layers)
-    else:
-        model = load(start)
-    tokenizer = model.tokenizer
+    begun = load(start) if start else None
+    texts = (utterance.text for part in train.values() for utterance in part)
+    tokenizer = spelling(texts, ends=decoder != Decoder.CTC) if begun is None else begun.tokenizer
     assert tokenizer is not None, "a recogniser spells"
+    model = new_recogniser(decoder, tokenizer, hidden_size, num_layers)
+    if begun is not None:
+        model.load_state_dict(begun.state_dict())
 
     # Training.
-    heard = [as_dataset(part, tokenizer, runs / f"{name}.train", change=True) for name, part in train.items()]
-    tested = {name: as_dataset(part, tokenizer, runs / f"{name}.dev", change=False) for name, part in dev.items()}
+    align = pipeline("automatic-speech-recognition", aligner) if aligner else None
+    parts = {
+        folder: as_dataset(part, tokenizer, runs / f"{folder.name}.train", change=True, aligner=align)
+        for folder, part in train.items()
+    }
+    heard = [parts[folder] for folder in data]
+    tested = {
+        folder.name: as_dataset(part, tokenizer, runs / f"{folder.name}.dev", change=False)
+        for folder, part in dev.items()
+    }
     score = partial(score_recogniser, parts=tested, tokenizer=tokenizer)
     settings = Settings(
         epochs,
@@ -131,11 +145,22 @@ def spelling(texts: Iterable[str], *, ends: bool = False) -> Tokenizer:
     return Tokenizer(WordLevel(numbers, unk_token=BLANK))
 
 
-def as_dataset(utterances: Sequence[Utterance], tokenizer: Tokenizer, file: Path, *, change: bool) -> Speech:
-    """Recordings with their texts spelled, decoded once into `file`."""
+def as_dataset(
+    utterances: Sequence[Utterance],
+    tokenizer: Tokenizer,
+    file: Path,
+    *,
+    change: bool,
+    aligner: AutomaticSpeechRecognition | None = None,
+) -> Speech:
+    """Recordings with their texts spelled, decoded once into `file`, and spliced if there is an aligner."""
     numbers = tokenizer.get_vocab()
     texts = [[numbers[character] for character in one.text if character in numbers] for one in utterances]
-    return Speech(keep_samples(utterances, file), texts, change=change)
+    sounds, splicer = keep_samples(utterances, file), None
+    if aligner is not None:
+        cuts = keep_cuts(aligner, sounds, utterances, file.with_name(f"{file.name}.cuts.json"))
+        splicer = Splicer(sounds, texts, cuts, [one.speaker for one in utterances])
+    return Speech(sounds, texts, change=change, splicer=splicer)
 
 
 def as_batches(parts: Sequence[Speech]) -> DataLoader:

@@ -22,10 +22,9 @@ from showtell.decoders.ctc import Search
 from showtell.decoders.word_prior import WordPrior
 from showtell.pipelines import pipeline
 from showtell.pipelines.automatic_speech_recognition import AutomaticSpeechRecognition
-from showtell.pipelines.listening import SUBSAMPLING_FACTOR
 from showtell.pipelines.media.audio import read_audio
-from showtell.pipelines.media.log_mel import log_mel, pad_frames
 from showtell.scripts.datasets.speech import Utterance, read_utterances
+from showtell.scripts.hearing import hear
 from showtell.scripts.speech_scores import score_transcripts
 
 Numbers = Annotated[list[float], typer.Option(help="To try.")]
@@ -48,7 +47,9 @@ def main(
 ) -> None:
     """Weigh a prior of words against what a recogniser hears, and put it beside the recogniser."""
     recognise = pipeline("automatic-speech-recognition", model)
-    sets = [hear(recognise, read_utterances(folder)) for folder in dev]
+    sets = []
+    for utterances in map(read_utterances, dev):
+        sets.append(Heard(utterances, [hear(recognise, read_audio(one.file).samples) for one in utterances]))
     every = np.concatenate([log_probs for one in sets for log_probs in one.log_probs])
     token_prior = np.exp(every).mean(axis=0)
     best, chosen = np.inf, (0.0, 0.0, 0.0)
@@ -64,18 +65,6 @@ def main(
             best, chosen = wer, (weight, bonus, token_weight)
     weight, bonus, token_weight = chosen
     add_prior(model, prior, weight=weight, bonus=bonus, token_weight=token_weight, token_prior=token_prior.tolist())
-
-
-def hear(recognise: AutomaticSpeechRecognition, utterances: list[Utterance]) -> Heard:
-    """What the network hears, of one recording after the other."""
-    state = {name: value[None] for name, value in recognise.first_state.items()}
-    log_probs = []
-    for utterance in utterances:
-        frames = log_mel(read_audio(utterance.file).samples)
-        inputs = {**pad_frames([frames]), "lengths": np.array([len(frames)])}
-        positions = -(-len(frames) // SUBSAMPLING_FACTOR)
-        log_probs.append(recognise.graphs["listen"](**inputs, **state)["log_probs"][0, :positions])
-    return Heard(utterances, log_probs)
 
 
 def write(recognise: AutomaticSpeechRecognition, heard: Heard, prior: WordPrior, offsets: np.ndarray) -> Iterator[str]:

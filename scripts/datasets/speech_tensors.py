@@ -17,10 +17,13 @@ from showtell.pipelines.media.log_mel import SILENCE, log_mel, pad_frames
 from showtell.pipelines.media.waveform import SAMPLE_RATE
 from showtell.scripts.datasets.sound_changes import changed
 from showtell.scripts.datasets.speech import Utterance
+from showtell.scripts.datasets.splices import Splicer
 
 # SpecAugment (Park and others 2019): bands of mels and stretches of time that are blotted out.
 MEL_BANDS, MEL_BAND_WIDTH = 2, 8
 TIME_MASKS_A_SECOND, TIME_MASK_FRAMES = 0.3, 15
+# How many recordings get the ending of another, where they can.
+SPLICED = 0.5
 # The frames of a batch are a multiple of so many, for torch makes its kernels anew for each new length.
 FRAMES = 128
 
@@ -57,22 +60,32 @@ class Speech(Dataset):
     """Recordings as log-mel features with their texts as tokens.
 
     sounds: as `keep_samples` has them. texts: the tokens of each. change: whether they are changed at random.
+    splicer: of these recordings, to change their endings too.
     """
 
-    def __init__(self, sounds: Sequence[np.ndarray], texts: Sequence[Sequence[int]], *, change: bool):
-        self.sounds, self.texts, self.change = sounds, texts, change
+    def __init__(
+        self,
+        sounds: Sequence[np.ndarray],
+        texts: Sequence[Sequence[int]],
+        *,
+        change: bool,
+        splicer: Splicer | None = None,
+    ):
+        self.sounds, self.texts, self.change, self.splicer = sounds, texts, change, splicer
 
     def __len__(self) -> int:
         return len(self.sounds)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, Tensor]:
-        sound = self.sounds[index].astype(np.float32) / 32768
+        sound, text = self.sounds[index], self.texts[index]
         if not self.change:
-            return log_mel(sound), torch.tensor(self.texts[index])
+            return log_mel(as_floats(sound)), torch.tensor(text)
         rng = np.random.default_rng(int(torch.randint(2**31, ())))
-        other = self.sounds[int(rng.integers(len(self.sounds)))].astype(np.float32) / 32768
-        sound = changed(sound, rng, sampling_rate=SAMPLE_RATE, others=[other])
-        return blot(log_mel(sound), rng), torch.tensor(self.texts[index])
+        if self.splicer is not None and rng.random() < SPLICED:
+            sound, text = self.splicer.draw(index, rng)
+        other = self.sounds[int(rng.integers(len(self.sounds)))]
+        sound = changed(as_floats(sound), rng, sampling_rate=SAMPLE_RATE, others=[as_floats(other)])
+        return blot(log_mel(sound), rng), torch.tensor(text)
 
     def shorter_than(self, seconds: float) -> Speech:
         """Those of the recordings that are, unchanged."""
@@ -87,6 +100,11 @@ class Speech(Dataset):
         silence = (0, 0, 0, -inputs["features"].shape[1] % FRAMES)
         inputs["features"] = nn.functional.pad(inputs["features"], silence, value=SILENCE)
         return Batch(inputs, pad_sequence([*tokens], batch_first=True), torch.tensor([len(one) for one in tokens]))
+
+
+def as_floats(samples: np.ndarray) -> np.ndarray:
+    """From int16 to -1..1."""
+    return samples.astype(np.float32) / 32768
 
 
 def blot(features: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -72,6 +72,12 @@ def test_tokens_follow_each_other_within_the_recording(text: list[int], extra: i
         assert one.token != other.token or one.end < other.start  # a blank is between them
 
 
+def test_a_long_text_is_aligned_too() -> None:
+    text = [1, 2, 3] * 100
+    log_probs = np.log(np.eye(4)[[token for one in text for token in (one, 0)]] * 0.97 + 0.01)
+    assert [one.start for one in align(log_probs, text)] == [*range(0, 600, 2)]
+
+
 def test_a_frame_in_which_nothing_is_possible_spoils_nothing() -> None:
     log_probs = random_log_probs(8, 3)
     log_probs[3], log_probs[5] = -np.inf, np.nan
