@@ -76,13 +76,9 @@ class Candidate(NamedTuple):
     log_prob: float
 
 
-class Longer(NamedTuple):
-    """A text that is new in a frame: its probability, its key, what it continues and by which token."""
-
-    mass: float
-    key: int
-    parent: Prefix
-    token: int
+# A text that is new in a frame: its probability, its key, what it continues and by which token. A plain tuple, for
+# there are dozens a frame.
+Longer = tuple[float, int, Prefix, int]
 
 
 class Search:
@@ -105,10 +101,10 @@ class Search:
         prior: Prior | None = None,
         *,
         blank: int = 0,
-        num_beams: int = 16,
+        num_beams: int = 20,
         blank_threshold: float = 0.99,
-        token_threshold: float = 1e-2,
-        beam_threshold: float = 1e-4,
+        token_threshold: float = 5e-3,
+        beam_threshold: float = 3e-5,
         offsets: np.ndarray | None = None,
     ):
         if not isinstance(num_beams, Integral) or num_beams < 1:
@@ -180,7 +176,7 @@ class Search:
         labels = [prefix.label * p[prefix.token] for prefix in old]
         parents, longer = self._lengthen(p, begins, blanks, labels)
         ranked = [(blank + label, place) for place, (blank, label) in enumerate(zip(blanks, labels, strict=True))]
-        ranked += [(text.mass, place) for place, text in enumerate(longer, len(old))]
+        ranked += [(mass, place) for place, (mass, *_) in enumerate(longer, len(old))]
         ranked.sort(key=itemgetter(0), reverse=True)
         if (best := ranked[0][0]) == 0:
             return  # a frame in which nothing is possible tells nothing
@@ -236,7 +232,7 @@ class Search:
                     labels[place] += mass
                     parents[place] = prefix
                 else:
-                    longer.append(Longer(mass, new_key, prefix, token))
+                    longer.append((mass, new_key, prefix, token))
                     heapq.heapreplace(best, mass)
         return parents, longer
 
