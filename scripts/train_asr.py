@@ -101,13 +101,13 @@ def main(
     dev = {folder: read_utterances(folder / "dev") for folder in train if (folder / "dev").exists()}
 
     # Model.
-    begun = load(start) if start else None
-    texts = (utterance.text for part in train.values() for utterance in part)
-    tokenizer = spelling(texts, ends=decoder != Decoder.CTC) if begun is None else begun.tokenizer
+    if start is None:
+        texts = (utterance.text for part in train.values() for utterance in part)
+        model = new_recogniser(decoder, spelling(texts, ends=decoder != Decoder.CTC), hidden_size, num_layers)
+    else:
+        model = begun_recogniser(start)
+    tokenizer = model.tokenizer
     assert tokenizer is not None, "a recogniser spells"
-    model = new_recogniser(decoder, tokenizer, hidden_size, num_layers)
-    if begun is not None:
-        model.load_state_dict(begun.state_dict())
 
     # Training.
     align = pipeline("automatic-speech-recognition", aligner) if aligner else None
@@ -179,6 +179,14 @@ def new_recogniser(
     encoder = SpectrogramEncoder()
     decoder = new_decoder(kind, encoder.width, tokenizer, hidden_size, num_layers)
     return compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer)
+
+
+def begun_recogniser(folder: Path) -> Model[SpectrogramEncoder, Any]:
+    """A saved recogniser, to go on with today's dropout."""
+    saved = load(folder)
+    decoder = type(saved.decoder)(**(saved.decoder.config | {"dropout": DROPOUT}))
+    decoder.load_state_dict(saved.decoder.state_dict())
+    return compose(encoder=saved.encoder, decoder=decoder, tokenizer=saved.tokenizer)
 
 
 def new_decoder(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,19 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 MEDIA = Path(__file__).parent / "media"
+
+
+def pytest_configure() -> None:
+    """Two processes share the tests: threads of the one would wait for those of the other, spinning."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_runtest_setup() -> None:
+    """What the test before has set, a benchmark for example, holds no longer."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
 WORDS = ("<pad>", "<start>", "<end>", "<unk>", "does", "n't", "'s", "a", "dog", "cat", "sleeps", "runs")
 
 
