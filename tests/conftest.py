@@ -17,6 +17,7 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 MEDIA = Path(__file__).parent / "media"
+WORDS = ("<pad>", "<start>", "<end>", "<unk>", "does", "n't", "'s", "a", "dog", "cat", "sleeps", "runs")
 
 
 def pytest_configure() -> None:
@@ -28,9 +29,6 @@ def pytest_runtest_setup() -> None:
     """What the test before has set, a benchmark for example, holds no longer."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
-
-
-WORDS = ("<pad>", "<start>", "<end>", "<unk>", "does", "n't", "'s", "a", "dog", "cat", "sleeps", "runs")
 
 
 @pytest.fixture(scope="session")

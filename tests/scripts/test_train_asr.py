@@ -97,7 +97,8 @@ def test_the_script_goes_on_from_a_saved_recogniser(tmp_path: Path) -> None:
     before = compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer)
     before.save(tmp_path / "before")
     options = {"first_epochs": 0, "epochs": 1, "mixed_precision": "no"}
-    main(tmp_path / "after", [tmp_path / "tones"], tmp_path / "runs", start=tmp_path / "before", **options)
+    twice = [tmp_path / "tones"] * 2
+    main(tmp_path / "after", twice, tmp_path / "runs", start=tmp_path / "before", **options)
     after = load(tmp_path / "after")
     assert after.encoder.config == encoder.config
     moved = [(old - new).abs().max() for old, new in zip(before.parameters(), after.parameters(), strict=True)]
