@@ -1,9 +1,14 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from showtell.scripts.datasets.splices import Cut, Splicer, find_cuts
+from showtell import pipeline
+from showtell.scripts.datasets.speech import Utterance
+from showtell.scripts.datasets.speech_tensors import keep_samples
+from showtell.scripts.datasets.splices import Cut, Splicer, find_cuts, keep_cuts
 
 STEP = 640
 SPACE = 3
@@ -38,6 +43,19 @@ def test_cuts_are_in_order_and_within_the_sound(data: st.DataObject) -> None:
     assert [tokens[cut.token - 1] for cut in cuts] == [SPACE] * (len(words) - 1)
     samples = [0, *(cut.sample for cut in cuts), len(sound)]
     assert samples == sorted(samples)
+
+
+def test_speech_is_cut_between_its_words_once(tmp_path: Path) -> None:
+    sample = Path(__file__).parents[2] / "pipelines" / "samples" / "listener.opus"
+    text = "a small network writes down what it hears"
+    utterances = [Utterance(sample, text, speaker) for speaker in ("ann", "ann", "bob", "")]
+    sounds = keep_samples(utterances, tmp_path / "samples")
+    recognise = pipeline("automatic-speech-recognition", threads=1)
+    first, second, alone, unknown = cuts = keep_cuts(recognise, sounds, utterances, tmp_path / "cuts.json")
+    assert first == second and [text[cut.token - 1] for cut in first] == [" "] * 7
+    assert [cut.sample for cut in first] == sorted(cut.sample for cut in first)
+    assert alone == unknown == []  # nobody else says what they could go on with
+    assert keep_cuts(recognise, [], [], tmp_path / "cuts.json") == cuts
 
 
 @pytest.fixture
