@@ -97,8 +97,10 @@ def main(
     torch.manual_seed(seed)
 
     # Data.
-    train = {folder: read_utterances(folder / "train") for folder in data}
-    dev = {folder: read_utterances(folder / "dev") for folder in train if (folder / "dev").exists()}
+    if len({folder.name for folder in data}) < len(set(data)):
+        raise typer.BadParameter("DATA: two folders have the same name, by which they are kept; others would do.")
+    train = {folder.name: read_utterances(folder / "train") for folder in data}
+    dev = {folder.name: read_utterances(folder / "dev") for folder in data if (folder / "dev").exists()}
 
     # Model.
     if start is None:
@@ -112,14 +114,11 @@ def main(
     # Training.
     align = pipeline("automatic-speech-recognition", aligner) if aligner else None
     parts = {
-        folder: as_dataset(part, tokenizer, runs / f"{folder.name}.train", change=True, aligner=align)
-        for folder, part in train.items()
+        name: as_dataset(part, tokenizer, runs / f"{name}.train", change=True, aligner=align)
+        for name, part in train.items()
     }
-    heard = [parts[folder] for folder in data]
-    tested = {
-        folder.name: as_dataset(part, tokenizer, runs / f"{folder.name}.dev", change=False)
-        for folder, part in dev.items()
-    }
+    heard = [parts[folder.name] for folder in data]
+    tested = {name: as_dataset(part, tokenizer, runs / f"{name}.dev", change=False) for name, part in dev.items()}
     score = partial(score_recogniser, parts=tested, tokenizer=tokenizer)
     settings = Settings(
         epochs,

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from showtell.pipelines.media.audio import read_audio
 from showtell.pipelines.media.log_mel import SILENCE, log_mel, pad_frames
-from showtell.pipelines.media.waveform import SAMPLE_RATE
+from showtell.pipelines.media.waveform import SAMPLE_RATE, to_mono
 from showtell.scripts.datasets.sound_changes import changed
 from showtell.scripts.datasets.speech import Utterance
 from showtell.scripts.datasets.splices import Splicer
@@ -79,12 +79,13 @@ class Speech(Dataset):
     def __getitem__(self, index: int) -> tuple[np.ndarray, Tensor]:
         sound, text = self.sounds[index], self.texts[index]
         if not self.change:
-            return log_mel(as_floats(sound)), torch.tensor(text)
+            return log_mel(to_mono(sound, "a recording")), torch.tensor(text)
         rng = np.random.default_rng(int(torch.randint(2**31, ())))
         if self.splicer is not None and rng.random() < SPLICED:
             sound, text = self.splicer.draw(index, rng)
         other = self.sounds[int(rng.integers(len(self.sounds)))]
-        sound = changed(as_floats(sound), rng, sampling_rate=SAMPLE_RATE, others=[as_floats(other)])
+        sound, other = (to_mono(samples, "a recording") for samples in (sound, other))
+        sound = changed(sound, rng, sampling_rate=SAMPLE_RATE, others=[other])
         return blot(log_mel(sound), rng), torch.tensor(text)
 
     def shorter_than(self, seconds: float) -> Speech:
@@ -100,11 +101,6 @@ class Speech(Dataset):
         silence = (0, 0, 0, -inputs["features"].shape[1] % FRAMES)
         inputs["features"] = nn.functional.pad(inputs["features"], silence, value=SILENCE)
         return Batch(inputs, pad_sequence([*tokens], batch_first=True), torch.tensor([len(one) for one in tokens]))
-
-
-def as_floats(samples: np.ndarray) -> np.ndarray:
-    """From int16 to -1..1."""
-    return samples.astype(np.float32) / 32768
 
 
 def blot(features: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -17,7 +17,7 @@ import numpy as np
 from showtell.decoders.alignment import align
 from showtell.errors import InputError
 from showtell.pipelines.automatic_speech_recognition import AutomaticSpeechRecognition
-from showtell.pipelines.media.waveform import SAMPLE_RATE
+from showtell.pipelines.media.waveform import SAMPLE_RATE, to_mono
 from showtell.scripts.datasets.speech import Utterance
 from showtell.scripts.hearing import hear
 
@@ -48,7 +48,7 @@ def keep_cuts(
         found: list[list[Cut]] = [[] for _ in utterances]
         for cuts, sound, one in zip(found, sounds, utterances, strict=True):
             if recordings[one.speaker] > 1 and tokens.keys() >= set(one.text):
-                log_probs = hear(recognise, sound.astype(np.float32) / 32768)
+                log_probs = hear(recognise, to_mono(sound, one.file.name))
                 cuts += find_cuts(
                     sound, [tokens[character] for character in one.text], log_probs, space=recognise.space, step=step
                 )

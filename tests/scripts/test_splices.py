@@ -60,7 +60,7 @@ def test_speech_is_cut_between_its_words_once(tmp_path: Path) -> None:
 
 @pytest.fixture
 def splicer() -> Splicer:
-    """Two recordings of one speaker, ten words of a second each; one of another, one of nobody."""
+    """Two recordings of one speaker, ten words of 100 samples each; one of another, one of nobody."""
     sounds = [np.repeat(np.arange(10) + 10 * place, 100).astype(np.int16) for place in range(4)]
     texts = [[10 * place + word for word in range(10)] for place in range(4)]
     cuts = [[Cut(100 * word, word) for word in range(1, 10)]] * 4
