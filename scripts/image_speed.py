@@ -156,7 +156,7 @@ def rates_in_words(rates: dict[str, float]) -> str:
 
 def where_time_goes(pipe: WatchedImageToText) -> str:
     """What each part of the work took a photograph, as a table. Parts overlap, and add up to more than the whole."""
-    photographs, batches, steps = pipe.reading.calls, pipe.encoding.calls, pipe.stepping.calls
+    photographs, batches, steps = pipe.reading.calls, pipe.answering.calls, pipe.stepping.calls
     each = f"{1000 * pipe.stepping.seconds / steps:.1f} ms each"
     parts = {
         "reading and resizing": pipe.reading.seconds,

@@ -57,8 +57,11 @@ class NGramEstimator:
 
         threshold: an n-gram stays if without it the model would be less probable by more than this, as `prune` says.
         """
-        counts = [self.count(tokens, length) for length in range(1, self.order + 1)]
-        return self.pack(self.prune(self.smooth(counts), threshold))
+        return self.pack(self.prune(self.estimate(tokens), threshold))
+
+    def estimate(self, tokens: np.ndarray) -> list[Estimate]:
+        """What sentences as `train` takes them say of n-grams of each length, before any is left out."""
+        return self.smooth([self.count(tokens, length) for length in range(1, self.order + 1)])
 
     def count(self, tokens: np.ndarray, length: int) -> Counts:
         """Count the n-grams of a length that have no boundary inside."""

@@ -62,7 +62,8 @@ def main(
     cell: Annotated[str, typer.Option(help="rnn, lstm or gru.")] = "lstm",
     terms: Annotated[str, typer.Option(help="For what the model may be used: that is for your data to say.")] = "",
     start: Annotated[
-        Path | None, typer.Option(help="A saved captioner to go on from; a stage of 0 epochs is left out.")
+        Path | None,
+        typer.Option(help="A saved captioner to go on from, with the words of DATA; a stage of 0 epochs is left out."),
     ] = None,
     decoder_epochs: int = 6,
     fine_tune_epochs: int = 6,
@@ -91,10 +92,11 @@ def main(
         )
     else:
         before = load(start)
-        encoder, decoder = before.encoder, before.decoder
+        assert before.tokenizer is not None, "a captioner writes"
+        encoder, decoder = before.encoder, with_words(before.decoder, before.tokenizer, tokenizer)
     model = compose(encoder=encoder.to(memory_format=torch.channels_last), decoder=decoder, tokenizer=tokenizer)
     first, last = halves(encoder)
-    maps = kept(runs / "maps.npy", lambda: see(encoder, first, read_pixels(train, encoder.image_size), VIEWS))
+    maps = partial(kept, runs / "maps.npy", lambda: see(encoder, first, read_pixels(train, encoder.image_size), VIEWS))
     dev_maps = kept(runs / "dev-maps.npy", lambda: see(encoder, first, read_pixels(dev, encoder.image_size), 1))
 
     # Stage 1: the decoder reads what the CNN sees.
@@ -107,41 +109,63 @@ def main(
         seed=seed,
     )
     score = partial(score_decoder, tokenizer=tokenizer, references=references)
-    features = kept(runs / "features-1.npy", lambda: encode(last, maps[:2]))
-    fit(
-        decoder,
-        DataLoader(Views(features, tokens), batch_size, shuffle=True),
-        imitate,
-        partial(score, features=encode(last, dev_maps)[0]),
-        settings,
-        runs / "1-decoder",
-    )
+    if decoder_epochs:
+        features = kept(runs / "features-1.npy", lambda: encode(last, maps()[:2]))
+        fit(
+            decoder,
+            DataLoader(Views(features, tokens), batch_size, shuffle=True),
+            imitate,
+            partial(score, features=encode(last, dev_maps)[0]),
+            settings,
+            runs / "1-decoder",
+        )
 
     # Stage 2: the CNN's last stages learn to see what captions speak of.
-    fit(
-        SeeingDecoder(last, decoder),
-        DataLoader(Views(maps, tokens), batch_size, shuffle=True),
-        lambda model, batch: imitate(model.decoder, (to_features(model.last, batch[0]), batch[1])),
-        lambda model: score(model.decoder, features=encode(model.last, dev_maps)[0]),
-        replace(settings, epochs=fine_tune_epochs, learning_rate=4e-4),
-        runs / "2-fine-tune",
-        learning_rates={"last": 1e-4},
-    )
+    if fine_tune_epochs:
+        fit(
+            SeeingDecoder(last, decoder),
+            DataLoader(Views(maps(), tokens), batch_size, shuffle=True),
+            lambda model, batch: imitate(model.decoder, (to_features(model.last, batch[0]), batch[1])),
+            lambda model: score(model.decoder, features=encode(model.last, dev_maps)[0]),
+            replace(settings, epochs=fine_tune_epochs, learning_rate=4e-4),
+            runs / "2-fine-tune",
+            learning_rates={"last": 1e-4},
+        )
 
     # Stage 3: the decoder is judged by what it writes.
-    features = kept(runs / "features-3.npy", lambda: encode(last, maps[:2]))
     dev_features = encode(last, dev_maps)[0]
-    fit(
-        decoder,
-        DataLoader(Views(features, torch.arange(len(train))), batch_size, shuffle=True),
-        partial(self_critical, judge=CiderD([[up_to_end(text) for text in texts] for texts in tokens.tolist()])),
-        partial(score, features=dev_features),
-        replace(settings, epochs=reward_epochs, learning_rate=1e-4, weight_decay=0.0),
-        runs / "3-reward",
-    )
+    if reward_epochs:
+        features = kept(runs / "features-3.npy", lambda: encode(last, maps()[:2]))
+        fit(
+            decoder,
+            DataLoader(Views(features, torch.arange(len(train))), batch_size, shuffle=True),
+            partial(self_critical, judge=CiderD([[up_to_end(text) for text in texts] for texts in tokens.tolist()])),
+            partial(score, features=dev_features),
+            replace(settings, epochs=reward_epochs, learning_rate=1e-4, weight_decay=0.0),
+            runs / "3-reward",
+        )
 
     options = tune(decoder, dev_features, tokenizer, references)
     model.save(output, options=options, terms=terms)
+
+
+def with_words(decoder: AttentionDecoder, known: Tokenizer, wanted: Tokenizer) -> AttentionDecoder:
+    """The decoder with the words that are wanted alone: what it says of each follows from that word's own weights.
+
+    Raises `typer.BadParameter` for a word that it does not know.
+    """
+    words, numbers = wanted.get_vocab(), known.get_vocab()
+    if strange := sorted(words.keys() - numbers.keys()):
+        raise typer.BadParameter(
+            f"--start: it does not know the word {strange[0]!r}; one trained on this data would do."
+        )
+    rows = torch.tensor([numbers[word] for word in sorted(words, key=words.__getitem__)])
+    weights = decoder.state_dict()
+    for name in ("embedding.weight", "vocabulary_bias"):
+        weights[name] = weights[name][rows]
+    chosen = AttentionDecoder(**(decoder.config | {"vocabulary_size": len(rows)}))
+    chosen.load_state_dict(weights)
+    return chosen
 
 
 def halves(encoder: ImageEncoder) -> tuple[nn.Module, nn.Module]:

@@ -48,6 +48,11 @@ def spoken_sentences(text: str) -> Iterator[list[str]]:
             yield [sys.intern(word) for word in words]  # one of each, for there are millions
 
 
+def is_word(text: str) -> bool:
+    """Whether it is one word of the letters a to z and apostrophes."""
+    return _WORD.fullmatch(text) is not None
+
+
 def _json_texts(file: str | Path) -> Iterable[str]:
     for where, record in read_json_lines(file):
         found = next((record[key] for key in _KEYS if key in record), None)

@@ -46,3 +46,13 @@ def test_it_says_how_well_it_does(file: Path, capsys: pytest.CaptureFixture[str]
     size, quality = capsys.readouterr().out.splitlines()
     assert "8 words, n-grams [10, " in size
     assert float(quality.split(": ")[1].split()[0]) < 1.5
+
+
+def test_another_model_has_its_share_and_brings_its_words(file: Path, sphinx_file: Path) -> None:
+    mixed = file.with_name("mixed.safetensors")
+    (text := file.with_name("few.txt")).write_text("a dog ran\na dog ran home\n")
+    main(mixed, [text], beside=sphinx_file, share=0.5, threshold=0.0)
+    prior = open_prior(mixed)
+    assert prior.vocabulary == ["a", "cat", "dog", "ran", "sat", "the"]
+    alone = bits_per_character(prior, ["the cat sat"]), bits_per_character(prior, ["a dog ran"])
+    assert max(alone) < bits_per_character(prior, ["ran the a"]) / 1.5
