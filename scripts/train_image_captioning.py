@@ -163,7 +163,8 @@ def with_words(decoder: AttentionDecoder, known: Tokenizer, wanted: Tokenizer) -
     weights = decoder.state_dict()
     for name in ("embedding.weight", "vocabulary_bias"):
         weights[name] = weights[name][rows]
-    chosen = AttentionDecoder(**(decoder.config | {"vocabulary_size": len(rows)}))
+    config: dict[str, Any] = decoder.config | {"vocabulary_size": len(rows)}
+    chosen = AttentionDecoder(**config)
     chosen.load_state_dict(weights)
     return chosen
 

@@ -20,11 +20,10 @@ import typer
 from showtell.bundle import add_prior
 from showtell.decoders.ctc import Search
 from showtell.decoders.word_prior import WordPrior
-from showtell.pipelines import pipeline
 from showtell.pipelines.automatic_speech_recognition import AutomaticSpeechRecognition
 from showtell.pipelines.media.audio import read_audio
 from showtell.scripts.datasets.speech import Utterance, read_utterances
-from showtell.scripts.hearing import hear
+from showtell.scripts.hearing import hear, open_listener
 from showtell.scripts.speech_scores import score_transcripts
 
 Numbers = Annotated[list[float], typer.Option(help="To try.")]
@@ -46,7 +45,7 @@ def main(
     token_weights: Numbers = [0.0, 0.25, 0.5],  # noqa: B006
 ) -> None:
     """Weigh a prior of words against what a recogniser hears, and put it beside the recogniser."""
-    recognise = pipeline("automatic-speech-recognition", model)
+    recognise = open_listener(model)
     sets = []
     for utterances in map(read_utterances, dev):
         sets.append(Heard(utterances, [hear(recognise, read_audio(one.file).samples) for one in utterances]))

@@ -11,8 +11,10 @@ import soundfile
 from showtell import pipeline
 from showtell.bundle import Bundle
 from showtell.decoders.word_prior import WordPrior
+from showtell.errors import InputError
 from showtell.scripts.datasets.speech import read_utterances
 from showtell.scripts.speech_scores import evaluate_speech
+from showtell.scripts.train_asr import Decoder, new_recogniser, spelling
 from showtell.scripts.tune_prior import main
 
 
@@ -35,3 +37,9 @@ def test_the_weights_with_the_fewest_errors_go_into_the_model(
     assert sum(weighed["token_prior"]) == pytest.approx(1, abs=1e-5)
     figures = evaluate_speech(pipeline("automatic-speech-recognition", model), read_utterances(dev))
     assert figures["wer"] == pytest.approx(tried[chosen], abs=1e-4)
+
+
+def test_one_that_writes_by_attention_alone_cannot_be_weighed(tmp_path: Path) -> None:
+    new_recogniser(Decoder.ATTENTION, spelling(["a bee"], ends=True), 16, 1).save(tmp_path / "attending")
+    with pytest.raises(InputError, match="attending: it writes by attention alone; a recogniser with CTC would do"):
+        main(tmp_path / "attending", tmp_path / "words", [])
