@@ -58,6 +58,7 @@ def train(folder: Path) -> None:
         folder / "words.txt",
         folder / "runs",
         vocabulary=30,
+        mixed_precision="no",  # not every processor has an LSTM in bf16
         **OPTIONS,
     )
 
