@@ -137,7 +137,7 @@ def main(
     done = iter(range(first_epochs))
     fit(model, as_batches(clear), LOSSES[decoder], lambda _: {"epoch": next(done)}, first, runs / "first")
     fit(model, as_batches(heard), LOSSES[decoder], score, settings, runs / "recogniser")
-    if start is not None:
+    if start is not None and start_share > 0:
         blend(model, load(start), start_share)
     model.save(output, terms=terms)
 

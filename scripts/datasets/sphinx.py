@@ -81,7 +81,8 @@ def _read(data: BytesIO) -> SphinxModel:
     unigrams, bigrams, trigrams = struct.unpack("<3I", data.read(4 * order))
     data.read(4)  # a number that once told how logarithms are kept
     values = np.frombuffer(data.read(4 * 3 << PLACE_BITS), "<f4").reshape(3, -1) * LOG_BASE
-    first = np.frombuffer(data.read((unigrams + 1) * UNIGRAM.itemsize), UNIGRAM)
+    # One more: where the children of the last word end.
+    single = np.frombuffer(data.read((unigrams + 1) * UNIGRAM.itemsize), UNIGRAM)
     word_bits, next_bits = unigrams.bit_length(), trigrams.bit_length()
     middle = Bits(data, bigrams, word_bits + 2 * PLACE_BITS + next_bits)
     longest = Bits(data, trigrams, word_bits + PLACE_BITS)
@@ -90,9 +91,9 @@ def _read(data: BytesIO) -> SphinxModel:
     if len(words) != unigrams:
         raise ValueError("its words are cut short")
 
-    one = first[:-1]
-    tables = [Table(np.arange(unigrams)[:, None], one["log_prob"] * LOG_BASE, one["backoff"] * LOG_BASE)]
-    last = parents(first["first"])
+    log_probs, backoffs = (single[name][:-1] * LOG_BASE for name in ("log_prob", "backoff"))
+    tables = [Table(np.arange(unigrams)[:, None], log_probs, backoffs)]
+    last = parents(single["first"])
     before = middle.read(len(last), 0, word_bits)
     backoffs = values[1][middle.read(len(last), word_bits, PLACE_BITS)]
     log_probs = values[0][middle.read(len(last), word_bits + PLACE_BITS, PLACE_BITS)]
