@@ -13,6 +13,7 @@ network, of which CTC hears and attention helps to choose the words.
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -28,7 +29,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from torch.utils.data import ConcatDataset, DataLoader
 
-from showtell.composition import Model, compose, load
+from showtell.composition import Model, compose
 from showtell.decoders.attention_decoder import AttentionDecoder
 from showtell.decoders.ctc import greedy
 from showtell.decoders.ctc_decoder import CTCDecoder
@@ -48,6 +49,7 @@ from showtell.scripts.datasets.splices import Splicer, keep_cuts
 from showtell.scripts.hearing import open_listener
 from showtell.scripts.speech_losses import by_attention, by_both, by_ctc
 from showtell.scripts.training import Settings, fit
+from showtell.scripts.warm_start import blend, warm_start
 
 BLANK, START, END = "<blank>", "<start>", "<end>"
 # Of a batch, padding included: 61 seconds of speech.
@@ -55,7 +57,7 @@ BATCH_FRAMES = 48 * FRAMES
 # Letters follow from sounds: what is long, noisy or blotted hides it. 1,250 batches of that had not taught it where 450
 # of short recordings, unchanged, did.
 FIRST_SECONDS = 3.2
-DROPOUT = 0.15
+DROPOUT = 0.1
 # Of a decoder that attends.
 ATTENDING = {"embedding_size": 128, "attention_size": 128}
 
@@ -86,7 +88,9 @@ def main(
     start_share: Annotated[
         float, typer.Option(help="Of the weights that it began with in those that are saved.", min=0, max=1)
     ] = 0.0,
-    hidden_size: int = 320,
+    hidden_size: Annotated[
+        int | None, typer.Option(help="Units of a layer: 320, or as START has; of more, units are added.")
+    ] = None,
     num_layers: int = 3,
     first_epochs: Annotated[int, typer.Option(help="Over short recordings, unchanged.")] = 8,
     epochs: Annotated[int, typer.Option(help="Over all recordings, changed at random.")] = 30,
@@ -100,6 +104,8 @@ def main(
     torch.manual_seed(seed)
 
     # Data.
+    if start_share > 0 and start is None:
+        raise typer.BadParameter("--start-share: of a model to go on from; name it by --start.")
     if len({folder.name for folder in data}) < len(set(data)):
         raise typer.BadParameter("DATA: two folders have the same name, by which they are kept; others would do.")
     train = {folder.name: read_utterances(folder / "train") for folder in data}
@@ -108,9 +114,10 @@ def main(
     # Model.
     if start is None:
         texts = (utterance.text for part in train.values() for utterance in part)
-        model = new_recogniser(decoder, spelling(texts, ends=decoder != Decoder.CTC), hidden_size, num_layers)
+        model = new_recogniser(decoder, spelling(texts, ends=decoder != Decoder.CTC), hidden_size or 320, num_layers)
     else:
-        model = begun_recogniser(start)
+        model = warm_start(start, dropout=DROPOUT, hidden_size=hidden_size)
+    begun = copy.deepcopy(model)
     tokenizer = model.tokenizer
     assert tokenizer is not None, "a recogniser spells"
 
@@ -137,8 +144,7 @@ def main(
     done = iter(range(first_epochs))
     fit(model, as_batches(clear), LOSSES[decoder], lambda _: {"epoch": next(done)}, first, runs / "first")
     fit(model, as_batches(heard), LOSSES[decoder], score, settings, runs / "recogniser")
-    if start is not None and start_share > 0:
-        blend(model, load(start), start_share)
+    blend(model, begun, start_share)
     model.save(output, terms=terms)
 
 
@@ -183,23 +189,6 @@ def new_recogniser(
     encoder = SpectrogramEncoder()
     decoder = new_decoder(kind, encoder.width, tokenizer, hidden_size, num_layers)
     return compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer)
-
-
-def begun_recogniser(folder: Path) -> Model[SpectrogramEncoder, Any]:
-    """A saved recogniser, to go on with today's dropout."""
-    saved = load(folder)
-    decoder = type(saved.decoder)(**(saved.decoder.config | {"dropout": DROPOUT}))
-    decoder.load_state_dict(saved.decoder.state_dict())
-    return compose(encoder=saved.encoder, decoder=decoder, tokenizer=saved.tokenizer)
-
-
-def blend(model: Model[SpectrogramEncoder, Any], begun: Model[SpectrogramEncoder, Any], share: float) -> None:
-    """Mix into a trained model's weights a share of those that it began with: of both it makes fewer errors on what
-    neither was trained on (Wortsman and others, "Robust fine-tuning of zero-shot models", 2022)."""
-    before = begun.state_dict()
-    model.load_state_dict(
-        {name: (1 - share) * weights + share * before[name] for name, weights in model.state_dict().items()}
-    )
 
 
 def new_decoder(

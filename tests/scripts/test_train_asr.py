@@ -18,10 +18,8 @@ from showtell.scripts.train_asr import (
     LOSSES,
     Decoder,
     as_dataset,
-    blend,
     main,
     new_decoder,
-    new_recogniser,
     score_recogniser,
     spelling,
 )
@@ -113,12 +111,3 @@ def test_the_script_goes_on_from_a_saved_recogniser(tmp_path: Path) -> None:
     assert after.encoder.config == encoder.config
     moved = [(old - new).abs().max() for old, new in zip(before.parameters(), after.parameters(), strict=True)]
     assert 0 < max(moved) < 0.1
-
-
-def test_a_share_of_the_first_weights_is_mixed_into_the_trained_ones() -> None:
-    tokenizer = spelling(TEXTS)
-    trained, begun = (new_recogniser(Decoder.CTC, tokenizer, 16, 1) for _ in range(2))
-    expected = {name: 0.6 * weights + 0.4 * begun.state_dict()[name] for name, weights in trained.state_dict().items()}
-    blend(trained, begun, 0.4)
-    for name, weights in trained.state_dict().items():
-        torch.testing.assert_close(weights, expected[name])
