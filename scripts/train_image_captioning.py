@@ -49,7 +49,7 @@ from showtell.scripts.training import Settings, fit
 
 log = logging.getLogger("showtell.training")
 
-# Views of a photograph in the second stage: as it is, mirrored, and so many less two cut at random.
+# Views of a photograph in the second stage: as it is, mirrored, and so many less two cut at random. The others need two.
 VIEWS = 6
 
 
@@ -97,7 +97,10 @@ def main(
         encoder, decoder = before.encoder, with_words(before.decoder, before.tokenizer, tokenizer)
     model = compose(encoder=encoder.to(memory_format=torch.channels_last), decoder=decoder, tokenizer=tokenizer)
     first, last = halves(encoder)
-    maps = partial(kept, runs / "maps.npy", lambda: see(encoder, first, read_pixels(train, encoder.image_size), VIEWS))
+    views = VIEWS if fine_tune_epochs else 2
+    maps = partial(
+        kept, runs / f"maps-{views}.npy", lambda: see(encoder, first, read_pixels(train, encoder.image_size), views)
+    )
     dev_maps = kept(runs / "dev-maps.npy", lambda: see(encoder, first, read_pixels(dev, encoder.image_size), 1))
 
     # Stage 1: the decoder reads what the CNN sees.

@@ -90,6 +90,8 @@ def _read(data: BytesIO) -> SphinxModel:
     words = data.read(length).decode(errors="replace").split("\0")[:-1]
     if len(words) != unigrams:
         raise ValueError("its words are cut short")
+    if not {SENTENCE, END} <= set(words):
+        raise ValueError(f"it does not know {SENTENCE} and {END}")
 
     log_probs, backoffs = (single[name][:-1] * LOG_BASE for name in ("log_prob", "backoff"))
     tables = [Table(np.arange(unigrams)[:, None], log_probs, backoffs)]

@@ -36,6 +36,12 @@ def test_half_a_file_or_another_one_is_refused(sphinx_file: Path, tmp_path: Path
         read_sphinx(tmp_path / "text.bin")
 
 
+def test_a_model_without_the_ends_of_sentences_is_refused(sphinx_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "endless.bin").write_bytes(sphinx_file.read_bytes().replace(b"\0<s>\0", b"\0<x>\0"))
+    with pytest.raises(InputError, match=r"endless\.bin: .*it does not know <s> and </s>"):
+        read_sphinx(tmp_path / "endless.bin")
+
+
 def test_markers_and_abbreviations_are_no_words() -> None:
     assert is_word("don't") and is_word("a")
     assert not any(map(is_word, ["<s>", "'cause", "u.s.", "two words", "", "A"]))
