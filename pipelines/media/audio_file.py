@@ -91,13 +91,24 @@ def joined(frames: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
             yield rest
 
 
+class FromFrontToBack(soundfile.SoundFile):
+    """A file that is read once, in order.
+
+    After each read of a file that can seek, `SoundFile` seeks to where it is; of Opus that costs a seventh of all.
+    """
+
+    def seekable(self) -> bool:
+        """Not that anyone would."""
+        return False
+
+
 def opened_by_sndfile(stream: BinaryIO) -> soundfile.SoundFile | None:
     """A file that libsndfile knows, or none."""
     stream.seek(0)
     # Without its name, which may end in .raw and would then be believed.
     nameless: Any = SimpleNamespace(seek=stream.seek, tell=stream.tell, read=stream.read)
     try:
-        return soundfile.SoundFile(nameless)
+        return FromFrontToBack(nameless)
     except soundfile.SoundFileError:
         return None
 
