@@ -13,16 +13,13 @@ set. Three stages, each of which goes on from where it was when it is started ag
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 import typer
-from timm.models.efficientnet import EfficientNet
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -34,13 +31,13 @@ from showtell.encoders.image import ImageEncoder
 from showtell.graphs import Step
 from showtell.pipelines.runtime import TorchGraph
 from showtell.pipelines.writing import write
+from showtell.scripts.caption_features import encode, halves, kept, see, to_features
 from showtell.scripts.caption_losses import as_memory, imitate, self_critical, up_to_end
 from showtell.scripts.datasets.caption_tensors import (
     MAX_WORDS,
     Views,
     caption_tokens,
     read_pixels,
-    seen_in_views,
     train_tokenizer,
 )
 from showtell.scripts.datasets.captions import read_captions
@@ -49,7 +46,7 @@ from showtell.scripts.training import Settings, fit
 
 log = logging.getLogger("showtell.training")
 
-# Views of a photograph in the second stage: as it is, mirrored, and so many less two cut at random. The others need two.
+# Views of a photograph in the second stage: as it is, mirrored, and so many less two cut at random. Others need two.
 VIEWS = 6
 
 
@@ -173,63 +170,12 @@ def with_words(decoder: AttentionDecoder, known: Tokenizer, wanted: Tokenizer) -
     return chosen
 
 
-def halves(encoder: ImageEncoder) -> tuple[nn.Module, nn.Module]:
-    """The CNN's stages that stay as ImageNet made them, and those that are trained.
-
-    Of EfficientNet the last two and the head are trained; of another CNN, none.
-    """
-    net = encoder.backbone.requires_grad_(False)
-    if not isinstance(net, EfficientNet):
-        return net, nn.Identity()
-    first = nn.Sequential(net.conv_stem, net.bn1, *net.blocks[:5])
-    last = FrozenNorm(*net.blocks[5:], net.conv_head, net.bn2).requires_grad_(True)
-    return first, last
-
-
 class SeeingDecoder(nn.Module):
     """What the second stage trains."""
 
     def __init__(self, last: nn.Module, decoder: AttentionDecoder):
         super().__init__()
         self.last, self.decoder = last, decoder
-
-
-class FrozenNorm(nn.Sequential):
-    """Layers that keep ImageNet's normalisation while they are trained: few photographs would spoil its statistics."""
-
-    def train(self, mode: bool = True) -> FrozenNorm:
-        """Stay in evaluation mode."""
-        return super().train(False)
-
-
-@torch.no_grad()
-def see(encoder: ImageEncoder, first: nn.Module, pixels: Tensor, views: int) -> Tensor:
-    """The first stages' maps, `(views, photographs, rows, columns, channels)`."""
-    batches = seen_in_views(pixels, views)
-    with torch.autocast("cpu", torch.bfloat16):
-        maps = [first(encoder.normalise(batch)).permute(0, 2, 3, 1).half() for batch in batches]
-    return torch.cat(maps).unflatten(0, (views, len(pixels)))
-
-
-@torch.no_grad()
-def encode(last: nn.Module, maps: Tensor) -> Tensor:
-    """The whole CNN's features from the first stages' maps, `(views, photographs, positions, width)`."""
-    features = [to_features(last, batch).half() for batch in maps.flatten(0, 1).split(100)]
-    return torch.cat(features).unflatten(0, maps.shape[:2])
-
-
-def to_features(last: nn.Module, maps: Tensor) -> Tensor:
-    """The last stages' map as a row of positions."""
-    with torch.autocast("cpu", enabled=False):  # backwards, a convolution in bf16 takes twice as long
-        return last(maps.float().permute(0, 3, 1, 2)).flatten(2).transpose(1, 2)
-
-
-def kept(file: Path, compute: Callable[[], Tensor]) -> Tensor:
-    """What a run computed, from its folder if it is there already."""
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        np.save(file, compute().numpy())
-    return torch.from_numpy(np.load(file, mmap_mode="c"))
 
 
 def score_decoder(
