@@ -86,9 +86,9 @@ class Search:
 
     A frame in which the blank has a probability of `blank_threshold` or more is not searched, it only ends what
     was being said (Chen and others 2016). In the others no token begins that has less than `token_threshold`.
-    Of all prefixes the `num_beams` best go on, if they have `beam_threshold` of what the best one has. After a frame
-    of blank, of those with the same future by the prior one goes on: the others could hardly win any more, and their
-    places let other words be heard.
+    Of all prefixes the `num_beams` best go on, if they have `beam_threshold` of what the best one has. Of those with
+    the same future by the prior only the best one does: the others could hardly win any more, and their places let
+    other words be heard (Young, Russell and Thornton, Token passing, 1989).
 
     offsets: `(vocabulary,)`, added to the log-probabilities of each frame that is searched. What a network says holds a
         prior of its own, the more the less sure it is; beside another prior that may be taken out again.
@@ -112,7 +112,7 @@ class Search:
         self.prior, self.blank, self.num_beams = prior, blank, num_beams
         self.blank_threshold, self.token_threshold = blank_threshold, token_threshold
         self.beam_threshold, self.scale = beam_threshold, None if offsets is None else np.exp(offsets)
-        nothing = Prefix(0, blank, prior.start() if prior else None, {}, 1.0, 0.0)
+        nothing = Prefix(0, blank, prior.start() if prior else None, 0, {}, 1.0, 0.0)
         nothing.blank_path = 0.0
         self.prefixes = [nothing]
         self.time = 0
@@ -161,7 +161,7 @@ class Search:
         return sorted(ended, key=itemgetter(1), reverse=True)
 
     def _pause(self) -> None:
-        """Hear frames of blank. Of prefixes with the same future only the best one then has any."""
+        """Hear frames of blank. After them the last token matters to the prior alone."""
         futures: dict[Any, Prefix] = {}
         for prefix in self.prefixes:  # from the best down
             futures.setdefault(prefix.state, prefix)
@@ -181,20 +181,25 @@ class Search:
         if (best := ranked[0][0]) == 0:
             return  # a frame in which nothing is possible tells nothing
         self.prefixes, least = [], best * self.beam_threshold
-        for total, place in ranked[: self.num_beams]:
-            if total < least:
+        futures: set[int] = set()
+        for total, place in ranked:
+            if total < least or len(self.prefixes) == self.num_beams:
                 break
             if place < len(old):
                 known, parent = old[place], parents.get(place)
+                if known.future in futures:
+                    continue
                 token = known.token
-                prefix = Prefix(
-                    known.key, token, known.state, known.factors, blanks[place] / best, labels[place] / best
-                )
-                prefix.go_on(known, time, log_blank, log_p[token])
+                prefix = known.go_on(blanks[place] / best, labels[place] / best, time, log_blank, log_p[token])
             else:
                 _, key, parent, token = longer[place - len(old)]
-                state = self.prior.advance(parent.state, token) if self.prior else None
-                prefix = Prefix(key, token, state, {}, 0.0, total / best)
+                state, future = None, key
+                if self.prior:
+                    state = self.prior.advance(parent.state, token)
+                    if (future := hash((state, token))) in futures:
+                        continue
+                prefix = Prefix(key, token, state, future, {}, 0.0, total / best)
+            futures.add(prefix.future)
             if parent is not None:
                 prefix.begin(parent, time, log_p[token])
             self.prefixes.append(prefix)

@@ -20,6 +20,8 @@ import numpy as np
 BOUNDARY = 0
 # Logarithms are kept in tenths of a bit, which is a twentieth of what models of this size are wrong by.
 TENTH_BIT = math.log(2) / 10
+# The probability that each number of a table stands for.
+PROBS = np.exp(-TENTH_BIT * np.arange(256))
 # Contexts whose place in the table is remembered; after so many they are forgotten.
 REMEMBERED = 200_000
 
@@ -38,6 +40,47 @@ class Level(NamedTuple):
     children: np.ndarray
 
 
+class Outlook:
+    """What an n-gram model expects after a context h: of any token, or of all tokens in a range together.
+
+        sum of p(w | h) = b(h) (sum of p(w | h')) + sum of (p*(w | h) - b(h) p(w | h'))
+
+    The first sum on the right is over the range, the second over those of its tokens for which `h w` is in the table.
+
+    tokens, probs: `(known,)`, for which it is, sorted, and p* of each. backoff: b(h). shorter: the outlook after h';
+        that after nothing has none, and knows all tokens.
+    """
+
+    __slots__ = ("backoff", "probs", "shorter", "sorted", "surplus", "tokens")
+
+    def __init__(self, tokens: np.ndarray, probs: np.ndarray, backoff: float, shorter: Outlook | None):
+        self.tokens, self.probs, self.backoff, self.shorter = tokens, probs, backoff, shorter
+        surplus = probs if shorter is None else probs - backoff * shorter.probabilities(tokens)
+        # Memoryviews, as in `NGram`.
+        self.sorted, self.surplus = tokens.data, np.concatenate([[0.0], surplus]).cumsum().data
+
+    def probabilities(self, tokens: np.ndarray) -> np.ndarray:
+        """p(w | h) of some tokens, `(tokens,)`."""
+        if self.shorter is None:
+            return self.probs[tokens]
+        others = self.backoff * self.shorter.probabilities(tokens)
+        if not len(self.tokens):
+            return others
+        places = np.minimum(np.searchsorted(self.tokens, tokens), len(self.tokens) - 1)
+        return np.where(self.tokens[places] == tokens, self.probs[places], others)
+
+    def of_range(self, first: int, end: int) -> float:
+        """The sum of p(w | h) over the tokens from `first` up to, not including, `end`."""
+        outlook, total, weight = self, 0.0, 1.0
+        while outlook.shorter is not None:
+            start = bisect_left(outlook.sorted, first)
+            stop = bisect_left(outlook.sorted, end, start)
+            if stop > start:
+                total += weight * (outlook.surplus[stop] - outlook.surplus[start])
+            outlook, weight = outlook.shorter, weight * outlook.backoff
+        return total + weight * (outlook.surplus[end] - outlook.surplus[first])
+
+
 class NGram:
     """A back-off model over the tokens from 0 to `vocabulary - 1`. The first level has all of them, in order."""
 
@@ -51,9 +94,17 @@ class NGram:
         self._first = [np.concatenate([[0], level.children]).cumsum(dtype=np.int32).data for level in levels]
         self._places: dict[tuple[int, ...], int] = {}
 
-    def unigrams(self) -> np.ndarray:
-        """`(vocabulary,)`, p(token) of every token where nothing is known of those before."""
-        return np.exp(-TENTH_BIT * self.levels[0].log_probs)
+    def outlook(self, context: tuple[int, ...], shorter: Outlook | None) -> Outlook:
+        """What is expected after a context as `advance` gives it. shorter: after it without its first token."""
+        level = self.levels[len(context)]
+        if shorter is None:
+            return Outlook(level.tokens, PROBS[level.log_probs], 1.0, None)
+        if (place := self._find(context)) < 0:
+            return shorter
+        first = self._first[len(context) - 1]
+        known = slice(first[place], first[place + 1])
+        backoff = math.exp(TENTH_BIT * self._backoffs[len(context) - 1][place])
+        return Outlook(level.tokens[known], PROBS[level.log_probs[known]], backoff, shorter)
 
     def log_prob(self, context: tuple[int, ...], token: int) -> float:
         """The natural logarithm of p(token | context). Of the context only the last tokens count."""

@@ -32,7 +32,8 @@ class Said:
 class Prefix:
     """A text that may go on, and all paths that spell it.
 
-    key: tells the text from others. token: its last one. state: the prior's, if there is one.
+    key: tells the text from others. token: its last one. state: the prior's, if there is one. future: tells what may
+    become of it from what may become of others; of prefixes whose futures are equal the best one alone can win.
     factors: by how much tokens multiply its prior, as far as that was asked.
     blank, label, both: the probability of its paths that end in a blank, of those that end in its last token, and of
         all, times the prior, as shares of the best prefix.
@@ -43,12 +44,14 @@ class Prefix:
     """
 
     __slots__ = (
-        "before", "blank", "blank_path", "both", "end", "factors", "key", "label", "label_path", "peak", "said",
-        "start", "state", "token",
+        "before", "blank", "blank_path", "both", "end", "factors", "future", "key", "label", "label_path", "peak",
+        "said", "start", "state", "token",
     )  # fmt: skip
 
-    def __init__(self, key: int, token: int, state: Any, factors: dict[int, float], blank: float, label: float):
-        self.key, self.token, self.state, self.factors = key, token, state, factors
+    def __init__(
+        self, key: int, token: int, state: Any, future: int, factors: dict[int, float], blank: float, label: float
+    ):
+        self.key, self.token, self.state, self.future, self.factors = key, token, state, future, factors
         self.blank, self.label, self.both = blank, label, blank + label
         self.blank_path = self.label_path = self.peak = -math.inf
         self.said: Said | None = None
@@ -61,13 +64,15 @@ class Prefix:
             return self.said
         return Said(self.before, self.token, self.start, self.end, self.peak)
 
-    def go_on(self, old: Prefix, time: int, log_blank: float, log_token: float) -> None:
-        """Follow the paths of the same text a frame earlier: a blank is said now, or the last token still."""
-        blank_path, label_path = old.blank_path, old.label_path
-        self.blank_path = (blank_path if blank_path >= label_path else label_path) + log_blank
-        self.said = old.best_said()
-        self.label_path, self.start, self.end, self.before = label_path + log_token, old.start, time + 1, old.before
-        self.peak = old.peak if old.peak >= log_token else log_token
+    def go_on(self, blank: float, label: float, time: int, log_blank: float, log_token: float) -> Prefix:
+        """The same text a frame later, with new probabilities: a blank is said now, or the last token still."""
+        new = Prefix(self.key, self.token, self.state, self.future, self.factors, blank, label)
+        blank_path, label_path = self.blank_path, self.label_path
+        new.blank_path = (blank_path if blank_path >= label_path else label_path) + log_blank
+        new.said = self.best_said()
+        new.label_path, new.start, new.end, new.before = label_path + log_token, self.start, time + 1, self.before
+        new.peak = self.peak if self.peak >= log_token else log_token
+        return new
 
     def begin(self, parent: Prefix, time: int, log_token: float) -> None:
         """Follow the paths of the text without its last token, if they are more probable: it begins now."""

@@ -5,9 +5,11 @@
                      = p(unknown | before) p(its letters)           for any other
 
 Two levels, as in Hori and others (Multi-level language modeling and decoding for open vocabulary, 2017). While a
-word is being said only its beginning is known, and counts as much as all words that begin so:
+word is being said only its beginning is known, and counts as much as all words that begin so (Ortmanns and others,
+Language-model look-ahead for large vocabulary speech recognition, 1996):
 
-    P(beginning) = sum of p(word) over the known words that begin so + p(unknown) p(these letters)
+    P(beginning | before) = sum of p(word | before) over the known words that begin so
+                            + p(unknown | before) p(these letters)
 
 When the word ends, P(word | before) takes the place of that.
 """
@@ -21,15 +23,16 @@ from pathlib import Path
 
 import numpy as np
 
-from showtell.decoders.ngram import BOUNDARY, Level, NGram
+from showtell.decoders.ngram import BOUNDARY, Level, NGram, Outlook
 from showtell.errors import InputError, ModelError
 
 # Tokens of the model of words: after the boundary the unknown word, then the vocabulary.
 UNKNOWN, FIRST_WORD = 1, 2
 # The logarithm of the probability of a letter that the spelling model does not know.
 LOG_STRANGE_LETTER = math.log(1e-6)
-# Beginnings of words that are remembered, half a kilobyte each. After so many they are forgotten.
-REMEMBERED = 30_000
+# Beginnings of words that are remembered, half a kilobyte each, and how probable such are after some words, a tenth of
+# that. After so many they are forgotten.
+BEGINNINGS, EXPECTATIONS = 30_000, 200_000
 
 Context = tuple[int, ...]
 
@@ -38,18 +41,16 @@ class Beginning:
     """How a word may begin: a node of the tree of all words, of which there is what was looked at.
 
     text: its letters. first, last: the vocabulary's words from `first` up to, not including, `last` begin so.
-    context, log_spelled: of the spelling model, after these letters.
-    probability: P(beginning). longer: the beginnings with one more letter, by its token. factors: by how much each
-        letter multiplies the prior.
+    context, log_spelled: of the spelling model, after these letters. longer: the beginnings with one more letter, by
+        its token.
     """
 
-    __slots__ = ("context", "factors", "first", "last", "log_spelled", "longer", "probability", "text")
+    __slots__ = ("context", "first", "last", "log_spelled", "longer", "text")
 
-    def __init__(self, text: str, first: int, last: int, context: Context, log_spelled: float, probability: float):
+    def __init__(self, text: str, first: int, last: int, context: Context, log_spelled: float):
         self.text, self.first, self.last, self.context = text, first, last, context
-        self.log_spelled, self.probability = log_spelled, probability
+        self.log_spelled = log_spelled
         self.longer: dict[int, Beginning] = {}
-        self.factors: dict[int, float] = {}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Beginning) and self.text == other.text
@@ -58,8 +59,22 @@ class Beginning:
         return hash(self.text)
 
 
-# The words before, as far as they matter, and the word that has begun.
-State = tuple[Context, Beginning]
+class Expectation:
+    """What is expected after some words.
+
+    outlook: of the model of words. unknown: p(unknown | before). known: P(beginning | before), as far as that was
+        asked, by its letters.
+    """
+
+    __slots__ = ("known", "outlook", "unknown")
+
+    def __init__(self, outlook: Outlook):
+        self.outlook, self.unknown = outlook, outlook.of_range(UNKNOWN, UNKNOWN + 1)
+        self.known: dict[str, float] = {}
+
+
+# The words before, as far as they matter, the word that has begun, and P(beginning | before).
+State = tuple[Context, Beginning, float]
 
 
 class WordPrior:
@@ -92,11 +107,10 @@ class WordPrior:
         self.raising = {self.space}
         self.letters = {character: number for number, character in enumerate(alphabet, BOUNDARY + 1)}
         self.weight, self.bonus = weight, bonus
-        # A memoryview, of which single numbers are read fast.
-        self.cumulative = np.concatenate([[0], words.unigrams()[FIRST_WORD:].cumsum()]).data
-        self.log_unknown = words.log_prob((), UNKNOWN)
         spelled = spelling.advance((), BOUNDARY) if spelling else ()
-        self.nothing, self.remembered = Beginning("", 0, len(vocabulary), spelled, 0.0, 1.0), 0
+        self.nothing, self.beginnings = Beginning("", 0, len(vocabulary), spelled, 0.0), 0
+        self.after: dict[Context, Expectation] = {}
+        self.expectations = 0
 
     @classmethod
     def of_list(cls, characters: Sequence[str], vocabulary: Iterable[str]) -> WordPrior:
@@ -145,41 +159,68 @@ class WordPrior:
 
     def start(self) -> State:
         """No word has been said, nor begun."""
-        return self.words.advance((), BOUNDARY), self.nothing
+        return self.words.advance((), BOUNDARY), self.nothing, 1.0
 
     def factor(self, state: State, token: int) -> float:
         """By how much one more character multiplies the prior."""
-        context, begun = state
+        context, begun, probability = state
         if token == self.space:
-            return self._word_factor(context, begun) if begun.text else 1.0
-        if (factor := begun.factors.get(token)) is None:
-            longer = self._extend(begun, token).probability
-            factor = begun.factors[token] = (longer / begun.probability) ** self.weight if longer else 0.0
-        return factor
+            return self._word_factor(state) if begun.text else 1.0
+        longer = self._expect(context, self._extend(begun, token))
+        return (longer / probability) ** self.weight if longer else 0.0
 
     def advance(self, state: State, token: int) -> State:
         """The state after one more character."""
-        context, begun = state
+        context, begun, _ = state
         if token != self.space:
-            return context, self._extend(begun, token)
-        return (self.words.advance(context, self._number(begun)), self.nothing) if begun.text else state
+            longer = self._extend(begun, token)
+            return context, longer, self._expect(context, longer)
+        return (self.words.advance(context, self._number(begun)), self.nothing, 1.0) if begun.text else state
 
     def end(self, state: State) -> float:
         """By how much it multiplies the prior that the last word ends, and the text with it."""
-        context, begun = state
+        context, begun, _ = state
         factor = 1.0
         if begun.text:
-            factor, context = self._word_factor(context, begun), self.words.advance(context, self._number(begun))
+            factor, context = self._word_factor(state), self.words.advance(context, self._number(begun))
         return factor * math.exp(self.weight * self.words.log_prob(context, BOUNDARY))
 
-    def _word_factor(self, context: Context, begun: Beginning) -> float:
+    def _word_factor(self, state: State) -> float:
         """By how much it multiplies the prior that a word which has begun so is complete."""
+        context, begun, probability = state
         if (number := self._number(begun)) == UNKNOWN and self.spelling is None:
             return 0.0
         log_prob = self.words.log_prob(context, number)
         if number == UNKNOWN and self.spelling is not None:
             log_prob += begun.log_spelled + self.spelling.log_prob(begun.context, BOUNDARY)
-        return math.exp(self.weight * (log_prob - math.log(begun.probability)) + self.bonus)
+        return math.exp(self.weight * (log_prob - math.log(probability)) + self.bonus)
+
+    def _expect(self, context: Context, begun: Beginning) -> float:
+        """P(beginning | words before)."""
+        expectation = self.after.get(context) or self._look_ahead(context)
+        if (probability := expectation.known.get(begun.text)) is None:
+            probability = 0.0
+            if begun.first < begun.last:
+                # What rounding leaves of a difference may lie below nothing.
+                found = expectation.outlook.of_range(FIRST_WORD + begun.first, FIRST_WORD + begun.last)
+                probability = max(0.0, found)
+            if self.spelling is not None:
+                probability += expectation.unknown * math.exp(begun.log_spelled)
+            expectation.known[begun.text] = probability
+            self.expectations += 1
+        return probability
+
+    def _look_ahead(self, context: Context) -> Expectation:
+        """What is expected after some words that were not asked for yet."""
+        if self.expectations >= EXPECTATIONS:
+            self.after, self.expectations = {}, 0
+        shorter = None
+        if context:
+            rest = context[1:]
+            shorter = (self.after.get(rest) or self._look_ahead(rest)).outlook
+        self.expectations += 10  # it takes the memory of so many
+        expectation = self.after[context] = Expectation(self.words.outlook(context, shorter))
+        return expectation
 
     def _number(self, begun: Beginning) -> int:
         """The token of a complete word in the model of words."""
@@ -189,11 +230,11 @@ class WordPrior:
     def _extend(self, begun: Beginning, token: int) -> Beginning:
         """A beginning with one more letter."""
         if (longer := begun.longer.get(token)) is None:
-            if self.remembered >= REMEMBERED:
+            if self.beginnings >= BEGINNINGS:
                 self.nothing.longer.clear()
-                self.remembered = 0
+                self.beginnings = 0
             longer = begun.longer[token] = self._look_up(begun, self.characters[token])
-            self.remembered += 1
+            self.beginnings += 1
         return longer
 
     def _look_up(self, begun: Beginning, letter: str) -> Beginning:
@@ -201,15 +242,11 @@ class WordPrior:
         text, after = begun.text + letter, begun.text + chr(ord(letter) + 1)
         first = bisect_left(self.vocabulary, text, begun.first, begun.last)
         last = bisect_left(self.vocabulary, after, first, begun.last)
-        probability = self.cumulative[last] - self.cumulative[first]
-        if self.spelling is None:
-            return Beginning(text, first, last, (), -math.inf, probability)
         context, log_spelled = (), begun.log_spelled + LOG_STRANGE_LETTER
-        if (number := self.letters.get(letter)) is not None:
+        if self.spelling is not None and (number := self.letters.get(letter)) is not None:
             context = self.spelling.advance(begun.context, number)
             log_spelled = begun.log_spelled + self.spelling.log_prob(begun.context, number)
-        probability += math.exp(self.log_unknown + log_spelled)
-        return Beginning(text, first, last, context, log_spelled, probability)
+        return Beginning(text, first, last, context, log_spelled)
 
 
 def part(arrays: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:

@@ -115,6 +115,37 @@ def test_a_wide_beam_finds_the_text_that_is_best_by_sound_and_prior(seed: int) -
     assert expected[tokens_of(search.finish())] == pytest.approx(max(expected.values()))
 
 
+class LastToken(Bigrams):
+    """The same, and it knows that only the last token matters."""
+
+    def advance(self, state: tuple[int, ...], token: int) -> tuple[int, ...]:
+        return (token,)
+
+
+@torch.no_grad()
+def test_of_texts_with_the_same_future_one_is_followed_and_makes_room_for_others() -> None:
+    totals = {Bigrams: 0.0, LastToken: 0.0}
+    for seed in range(20):
+        log_probs = random_log_probs(40, 8, seed, scale=1.0)
+        for kind in totals:
+            prior = kind(8, seed)
+            narrow: dict[str, Any] = EXACT | {"num_beams": 8}
+            search = Search(prior, **narrow)
+            search.advance(log_probs)
+            if kind is LastToken:
+                assert len({(prefix.state, prefix.token) for prefix in search.prefixes}) == len(search.prefixes)
+            text = tokens_of(search.finish())
+            loss = torch.nn.functional.ctc_loss(
+                torch.from_numpy(log_probs)[:, None],
+                torch.tensor([text]),
+                torch.tensor([40]),
+                torch.tensor([len(text)]),
+                reduction="sum",
+            )
+            totals[kind] += np.log(prior.of(text)) - float(loss)
+    assert totals[LastToken] > totals[Bigrams] + 10
+
+
 @torch.no_grad()
 def test_texts_are_as_probable_as_torch_says() -> None:
     log_probs = random_log_probs(8, 3)

@@ -81,21 +81,25 @@ def test_spaces_between_words_count_as_one() -> None:
         assert prior_of(prior, text) == pytest.approx(prior_of(prior, "a ab"))
 
 
-def test_a_beginning_is_as_probable_as_all_words_that_begin_so() -> None:
+@pytest.mark.parametrize("before", ["", "ab", "ca", "bb"])
+def test_a_beginning_is_as_probable_as_all_words_that_begin_so(before: str) -> None:
     prior = open_prior()
-    state = prior.start()
+    state, context = prior.start(), WORDS.advance((), BOUNDARY)
+    for character in f"{before} " if before else "":
+        state = prior.advance(state, CHARACTERS.index(character))
+    if before:
+        context = WORDS.advance(context, number(before))
+    expected = 1.0
     for text in ("a", "ab", "abc", "abcb"):
         factor = prior.factor(state, CHARACTERS.index(text[-1]))
-        before = state[1].probability
         state = prior.advance(state, CHARACTERS.index(text[-1]))
-        known = sum(math.exp(WORDS.log_prob((), number(word))) for word in VOCABULARY if word.startswith(text))
+        known = sum(math.exp(WORDS.log_prob(context, number(word))) for word in VOCABULARY if word.startswith(text))
         letters, spelled = SPELLING.advance((), BOUNDARY), 0.0
         for letter in text:
             spelled += SPELLING.log_prob(letters, "abc".index(letter) + 1)
             letters = SPELLING.advance(letters, "abc".index(letter) + 1)
-        expected = known + math.exp(WORDS.log_prob((), UNKNOWN) + spelled)
-        assert state[1].probability == pytest.approx(expected)
-        assert factor == pytest.approx(expected / before)
+        shorter, expected = expected, known + math.exp(WORDS.log_prob(context, UNKNOWN) + spelled)
+        assert factor == pytest.approx(expected / shorter)
 
 
 def test_letters_never_raise_the_prior() -> None:
@@ -158,7 +162,8 @@ def test_forgetting_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = np.random.default_rng(0).normal(0, 1.5, (60, len(CHARACTERS)))
     log_probs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
     expected = hear(open_prior(), log_probs)
-    monkeypatch.setattr(word_prior, "REMEMBERED", 3)
+    monkeypatch.setattr(word_prior, "BEGINNINGS", 3)
+    monkeypatch.setattr(word_prior, "EXPECTATIONS", 12)
     assert hear(open_prior(), log_probs) == expected and " " in expected
 
 
