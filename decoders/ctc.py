@@ -27,7 +27,8 @@ from showtell.errors import InputError
 class Prior(Protocol):
     """What is known of texts before any sound: a language model, a list of words.
 
-    Its states may be anything that has a hash. Texts whose states are equal have the same future.
+    Its states may be anything that has a hash. Texts whose states are equal have the same future, and equal hashes are
+    taken for equal states.
     """
 
     @property
@@ -148,7 +149,10 @@ class Search:
         return read(self._ended()[0][0])
 
     def candidates(self) -> list[Candidate]:
-        """The text has ended: all that are followed and possible, best first, or else the one of `finish`."""
+        """The text has ended: all that are followed and possible, best first, or else the one of `finish`.
+
+        Of texts with the same future there is one among them: by a prior of three words they differ near their ends.
+        """
         (best, sum_), *others = self._ended()
         possible = [(prefix, total) for prefix, total in others if total > 0]
         first = Candidate(read(best), math.log(sum_) if sum_ > 0 else 0.0)
@@ -220,15 +224,15 @@ class Search:
         best = [blank + label for blank, label in zip(blanks, labels, strict=True)]
         best += [max(best) * self.beam_threshold] * (self.num_beams - len(best))
         heapq.heapify(best)
-        prior = self.prior
+        raising, ask = (self.prior.raising, self.prior.factor) if self.prior else ((), None)
         for prefix in self.prefixes:
             both, last, key, factors = prefix.both, prefix.token, prefix.key, prefix.factors
             for token in begins:
                 # Between two equal tokens there is a blank.
                 mass = (prefix.blank if token == last else both) * p[token]
-                if prior is not None and (mass > best[0] or token in prior.raising):
+                if ask is not None and (mass > best[0] or token in raising):
                     if (factor := factors.get(token)) is None:
-                        factor = factors[token] = prior.factor(prefix.state, token)
+                        factor = factors[token] = ask(prefix.state, token)
                     mass *= factor
                 if mass <= best[0]:
                     continue

@@ -47,38 +47,38 @@ class Outlook:
 
     The first sum on the right is over the range, the second over those of its tokens for which `h w` is in the table.
 
-    tokens, probs: `(known,)`, for which it is, sorted, and p* of each. backoff: b(h). shorter: the outlook after h';
-        that after nothing has none, and knows all tokens.
+    tokens, log_probs: `(known,)`, for which it is, sorted, and p* of each as a `Level` has it. backoff: b(h). shorter:
+        the outlook after h'; that after nothing has none, and knows all tokens.
     """
 
-    __slots__ = ("backoff", "probs", "shorter", "sorted", "surplus", "tokens")
+    __slots__ = ("backoff", "cumulative", "log_probs", "shorter", "token_view", "tokens")
 
-    def __init__(self, tokens: np.ndarray, probs: np.ndarray, backoff: float, shorter: Outlook | None):
-        self.tokens, self.probs, self.backoff, self.shorter = tokens, probs, backoff, shorter
-        surplus = probs if shorter is None else probs - backoff * shorter.probabilities(tokens)
+    def __init__(self, tokens: np.ndarray, log_probs: np.ndarray, backoff: float, shorter: Outlook | None):
+        self.tokens, self.log_probs, self.backoff, self.shorter = tokens, log_probs, backoff, shorter
+        surplus = PROBS[log_probs] - (backoff * shorter.probabilities(tokens) if shorter else 0.0)
         # Memoryviews, as in `NGram`.
-        self.sorted, self.surplus = tokens.data, np.concatenate([[0.0], surplus]).cumsum().data
+        self.token_view, self.cumulative = tokens.data, np.concatenate([[0.0], surplus]).cumsum().data
 
     def probabilities(self, tokens: np.ndarray) -> np.ndarray:
         """p(w | h) of some tokens, `(tokens,)`."""
         if self.shorter is None:
-            return self.probs[tokens]
+            return PROBS[self.log_probs[tokens]]
         others = self.backoff * self.shorter.probabilities(tokens)
         if not len(self.tokens):
             return others
         places = np.minimum(np.searchsorted(self.tokens, tokens), len(self.tokens) - 1)
-        return np.where(self.tokens[places] == tokens, self.probs[places], others)
+        return np.where(self.tokens[places] == tokens, PROBS[self.log_probs[places]], others)
 
     def of_range(self, first: int, end: int) -> float:
         """The sum of p(w | h) over the tokens from `first` up to, not including, `end`."""
         outlook, total, weight = self, 0.0, 1.0
         while outlook.shorter is not None:
-            start = bisect_left(outlook.sorted, first)
-            stop = bisect_left(outlook.sorted, end, start)
+            start = bisect_left(outlook.token_view, first)
+            stop = bisect_left(outlook.token_view, end, start)
             if stop > start:
-                total += weight * (outlook.surplus[stop] - outlook.surplus[start])
+                total += weight * (outlook.cumulative[stop] - outlook.cumulative[start])
             outlook, weight = outlook.shorter, weight * outlook.backoff
-        return total + weight * (outlook.surplus[end] - outlook.surplus[first])
+        return total + weight * (outlook.cumulative[end] - outlook.cumulative[first])
 
 
 class NGram:
@@ -95,16 +95,16 @@ class NGram:
         self._places: dict[tuple[int, ...], int] = {}
 
     def outlook(self, context: tuple[int, ...], shorter: Outlook | None) -> Outlook:
-        """What is expected after a context as `advance` gives it. shorter: after it without its first token."""
+        """What is expected after a context of at most `order - 1` tokens. shorter: after it without its first one."""
         level = self.levels[len(context)]
         if shorter is None:
-            return Outlook(level.tokens, PROBS[level.log_probs], 1.0, None)
+            return Outlook(level.tokens, level.log_probs, 1.0, None)
         if (place := self._find(context)) < 0:
             return shorter
         first = self._first[len(context) - 1]
         known = slice(first[place], first[place + 1])
         backoff = math.exp(TENTH_BIT * self._backoffs[len(context) - 1][place])
-        return Outlook(level.tokens[known], PROBS[level.log_probs[known]], backoff, shorter)
+        return Outlook(level.tokens[known], level.log_probs[known], backoff, shorter)
 
     def log_prob(self, context: tuple[int, ...], token: int) -> float:
         """The natural logarithm of p(token | context). Of the context only the last tokens count."""

@@ -33,7 +33,7 @@ class Prefix:
     """A text that may go on, and all paths that spell it.
 
     key: tells the text from others. token: its last one. state: the prior's, if there is one. future: tells what may
-    become of it from what may become of others; of prefixes whose futures are equal the best one alone can win.
+    become of it from what may become of others.
     factors: by how much tokens multiply its prior, as far as that was asked.
     blank, label, both: the probability of its paths that end in a blank, of those that end in its last token, and of
         all, times the prior, as shares of the best prefix.

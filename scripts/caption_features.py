@@ -61,5 +61,7 @@ def kept(file: Path, compute: Callable[[], Tensor]) -> Tensor:
     """What a run computed, from its folder if it is there already."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        np.save(file, compute().numpy())
+        half = file.with_name(f"half-{file.name}")  # a run may be stopped at any moment
+        np.save(half, compute().numpy())
+        half.rename(file)
     return torch.from_numpy(np.load(file, mmap_mode="c"))

@@ -89,9 +89,9 @@ def main(
         float, typer.Option(help="Of the weights that it began with in those that are saved.", min=0, max=1)
     ] = 0.0,
     hidden_size: Annotated[
-        int | None, typer.Option(help="Units of a layer: 320, or as START has; of more, units are added.")
+        int | None, typer.Option(help="Units of a layer: 320, or as START has; of more, units are added.", min=1)
     ] = None,
-    num_layers: int = 3,
+    num_layers: Annotated[int, typer.Option(help="Of a new recogniser.")] = 3,
     first_epochs: Annotated[int, typer.Option(help="Over short recordings, unchanged.")] = 8,
     epochs: Annotated[int, typer.Option(help="Over all recordings, changed at random.")] = 30,
     learning_rate: float = 1.5e-3,

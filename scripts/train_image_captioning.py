@@ -55,13 +55,13 @@ def main(
     output: Annotated[Path, typer.Argument(help="The bundle's folder.")],
     runs: Annotated[Path, typer.Option(help="Checkpoints, caches and TensorBoard logs.")] = Path("runs/captions"),
     backbone: Annotated[str, typer.Option(help="See showtell.encoders.image.")] = "efficientnet_lite0",
-    image_size: Annotated[int, typer.Option(help="The side, in pixels, to which photographs are squeezed.")] = 224,
+    image_size: Annotated[int, typer.Option(help="To so many pixels a side photographs are squeezed.", min=32)] = 224,
     attention: Annotated[str, typer.Option(help="additive, dot, general or location.")] = "general",
     cell: Annotated[str, typer.Option(help="rnn, lstm or gru.")] = "lstm",
     terms: Annotated[str, typer.Option(help="For what the model may be used: that is for your data to say.")] = "",
     start: Annotated[
         Path | None,
-        typer.Option(help="A saved captioner to go on from, with the words of DATA; a stage of 0 epochs is left out."),
+        typer.Option(help="A saved captioner to go on from, with its CNN; a stage of 0 epochs is left out."),
     ] = None,
     decoder_epochs: int = 6,
     fine_tune_epochs: int = 6,
@@ -72,7 +72,6 @@ def main(
 ) -> None:
     """Train a captioner in three stages, and save it as a bundle."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    runs.mkdir(parents=True, exist_ok=True)
 
     # Data.
     train, dev = read_captions(data / "train"), read_captions(data / "dev")
@@ -94,6 +93,8 @@ def main(
         encoder, decoder = before.encoder, with_words(before.decoder, before.tokenizer, tokenizer)
     model = compose(encoder=encoder.to(memory_format=torch.channels_last), decoder=decoder, tokenizer=tokenizer)
     first, last = halves(encoder)
+    # What another CNN saw is not taken for what this one sees.
+    runs = runs / f"{str(encoder.config['backbone']).replace('/', '-')}-{encoder.image_size}"
     views = VIEWS if fine_tune_epochs else 2
     maps = partial(
         kept, runs / f"maps-{views}.npy", lambda: see(encoder, first, read_pixels(train, encoder.image_size), views)

@@ -98,7 +98,7 @@ class FromFrontToBack(soundfile.SoundFile):
     """
 
     def seekable(self) -> bool:
-        """Not that anyone would."""
+        """No, so that nothing is sought after a read."""
         return False
 
 

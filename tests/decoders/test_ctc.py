@@ -165,11 +165,14 @@ def test_texts_are_as_probable_as_torch_says() -> None:
     np.testing.assert_allclose([*shares.values()], probabilities / probabilities[0], rtol=1e-5)
 
 
+@pytest.mark.parametrize("prior", [None, LastToken(4, seed=0)])
 @given(time=st.integers(1, 40), seed=st.integers(0, 1000), chunks=st.lists(st.integers(0, 9), max_size=9))
 @settings(max_examples=100)
-def test_a_stream_gets_the_words_and_times_of_the_whole(time: int, seed: int, chunks: list[int]) -> None:
+def test_a_stream_gets_the_words_and_times_of_the_whole(
+    prior: LastToken | None, time: int, seed: int, chunks: list[int]
+) -> None:
     log_probs = random_log_probs(time, seed=seed, blank=2.0)
-    options: dict[str, Any] = {"num_beams": 4, "blank_threshold": 0.9, "token_threshold": 1e-2}
+    options: dict[str, Any] = {"prior": prior, "num_beams": 4, "blank_threshold": 0.9, "token_threshold": 1e-2}
     assert read(log_probs, *chunks, **options) == read(log_probs, **options)
 
 

@@ -167,6 +167,16 @@ def test_forgetting_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert hear(open_prior(), log_probs) == expected and " " in expected
 
 
+def test_what_it_remembers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(word_prior, "EXPECTATIONS", 50)
+    prior = WordPrior.of_list(CHARACTERS, ["".join(word) for word in product("abc", repeat=4)])  # of no words before
+    for text in product(range(2, len(CHARACTERS)), repeat=4):
+        state = prior.start()
+        for token in text:
+            state = prior.advance(state, token)
+        assert sum(len(expectation.known) for expectation in prior.after.values()) <= 50
+
+
 def test_it_is_saved_and_opened(tmp_path: Path) -> None:
     open_prior().save(tmp_path / "prior.safetensors")
     again = WordPrior.open(tmp_path / "prior.safetensors", CHARACTERS, weight=0.7, bonus=1.5)

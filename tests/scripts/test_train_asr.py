@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import typer
 
 from showtell import pipeline
 from showtell.composition import compose, load
@@ -111,3 +112,12 @@ def test_the_script_goes_on_from_a_saved_recogniser(tmp_path: Path) -> None:
     assert after.encoder.config == encoder.config
     moved = [(old - new).abs().max() for old, new in zip(before.parameters(), after.parameters(), strict=True)]
     assert 0 < max(moved) < 0.1
+
+    main(tmp_path / "same", twice, tmp_path / "runs", start=tmp_path / "before", start_share=1.0, **options)
+    begun, same = load(tmp_path / "before"), load(tmp_path / "same")
+    assert all(torch.equal(old, new) for old, new in zip(begun.parameters(), same.parameters(), strict=True))
+
+
+def test_a_share_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(typer.BadParameter, match="name it by --start"):
+        main(tmp_path / "model", [tmp_path / "tones"], tmp_path / "runs", start_share=0.5)
