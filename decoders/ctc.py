@@ -102,10 +102,10 @@ class Search:
         prior: Prior | None = None,
         *,
         blank: int = 0,
-        num_beams: int = 20,
+        num_beams: int = 24,
         blank_threshold: float = 0.99,
         token_threshold: float = 5e-3,
-        beam_threshold: float = 3e-5,
+        beam_threshold: float = 1e-3,
         offsets: np.ndarray | None = None,
     ):
         if not isinstance(num_beams, Integral) or num_beams < 1:

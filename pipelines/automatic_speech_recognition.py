@@ -98,7 +98,7 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
         recordings: Any,
         *,
         return_timestamps: Timestamps = None,
-        num_beams: int = 20,
+        num_beams: int = 24,
         language_model: bool = True,
         batch_size: int | None = None,
         on_error: OnError = "raise",
@@ -131,7 +131,7 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
         chunks: Iterable[np.ndarray],
         *,
         sampling_rate: int = 16_000,
-        num_beams: int = 20,
+        num_beams: int = 24,
         language_model: bool = True,
     ) -> Iterator[PartialTranscript]:
         """Write down sound as it arrives.
