@@ -57,7 +57,7 @@ BATCH_FRAMES = 48 * FRAMES
 # Letters follow from sounds: what is long, noisy or blotted hides it. 1,250 batches of that had not taught it where 450
 # of short recordings, unchanged, did.
 FIRST_SECONDS = 3.2
-DROPOUT = 0.1
+DROPOUT = 0.2
 # Of a decoder that attends.
 ATTENDING = {"embedding_size": 128, "attention_size": 128}
 
