@@ -181,7 +181,7 @@ def test_sources_are_named_by_their_file_or_their_kind(file: Path, monkeypatch: 
     assert describe(b"x") == "the bytes given"
     assert describe(None) == "None"
     assert describe(7) == "the int given"
-    with open(file.name, "rb") as opened:
+    with Path(file.name).open("rb") as opened:
         assert describe(opened) == file.name
         with os.fdopen(os.dup(opened.fileno()), "rb") as unnamed:
             assert describe(unnamed) == "the BufferedReader given"
