@@ -61,7 +61,7 @@ def main(
     terms: Annotated[str, typer.Option(help="For what the model may be used: that is for your data to say.")] = "",
     start: Annotated[
         Path | None,
-        typer.Option(help="A saved captioner to go on from, with its CNN; a stage of 0 epochs is left out."),
+        typer.Option(help="A saved captioner, to go on in DATA's words; a stage of 0 epochs is left out."),
     ] = None,
     decoder_epochs: int = 6,
     fine_tune_epochs: int = 6,
