@@ -38,22 +38,23 @@ class FrozenNorm(nn.Sequential):
 @torch.no_grad()
 def see(encoder: ImageEncoder, first: nn.Module, pixels: Tensor, views: int) -> Tensor:
     """The first stages' maps, `(views, photographs, rows, columns, channels)`."""
-    batches = seen_in_views(pixels, views)
-    with torch.autocast("cpu", torch.bfloat16):
-        maps = [first(encoder.normalise(batch)).permute(0, 2, 3, 1).half() for batch in batches]
+    batches = seen_in_views(pixels.to(encoder.mean.device), views)
+    with torch.autocast(encoder.mean.device.type, torch.bfloat16):
+        maps = [first(encoder.normalise(batch)).permute(0, 2, 3, 1).half().cpu() for batch in batches]
     return torch.cat(maps).unflatten(0, (views, len(pixels)))
 
 
 @torch.no_grad()
 def encode(last: nn.Module, maps: Tensor) -> Tensor:
     """The whole CNN's features from the first stages' maps, `(views, photographs, positions, width)`."""
-    features = [to_features(last, batch).half() for batch in maps.flatten(0, 1).split(100)]
+    device = next((weight.device for weight in last.parameters()), maps.device)
+    features = [to_features(last, batch.to(device)).half().cpu() for batch in maps.flatten(0, 1).split(100)]
     return torch.cat(features).unflatten(0, maps.shape[:2])
 
 
 def to_features(last: nn.Module, maps: Tensor) -> Tensor:
     """The last stages' map as a row of positions."""
-    with torch.autocast("cpu", enabled=False):  # backwards, a convolution in bf16 takes twice as long
+    with torch.autocast(maps.device.type, enabled=False):  # backwards, a convolution in bf16 takes twice as long
         return last(maps.float().permute(0, 3, 1, 2)).flatten(2).transpose(1, 2)
 
 

@@ -62,5 +62,5 @@ def blend(model: Model[SpectrogramEncoder, Any], begun: Model[SpectrogramEncoder
     neither was trained on (Wortsman and others, "Robust fine-tuning of zero-shot models", 2022)."""
     before = begun.state_dict()
     model.load_state_dict(
-        {name: (1 - share) * weights + share * before[name] for name, weights in model.state_dict().items()}
+        {name: weights.lerp(before[name].to(weights), share) for name, weights in model.state_dict().items()}
     )

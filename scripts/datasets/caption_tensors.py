@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -64,17 +64,17 @@ def seen_in_views(pixels: Tensor, views: int) -> Iterator[Tensor]:
 
 
 class Views(Dataset):
-    """What a network sees of a photograph, in one of several views at random, and what belongs to the photograph.
+    """What networks see of a photograph, in one of several views at random, and what belongs to the photograph.
 
-    features: `(views, photographs, ...)`. targets: `(photographs, ...)`.
+    features: of each network, `(views, photographs, ...)`. targets: `(photographs, ...)`.
     """
 
-    def __init__(self, features: Tensor, targets: Tensor):
+    def __init__(self, features: Sequence[Tensor], targets: Tensor):
         self.features, self.targets = features, targets
 
     def __len__(self) -> int:
         return len(self.targets)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        view = int(torch.randint(len(self.features), ()))
-        return self.features[view, index].float(), self.targets[index]
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        view = int(torch.randint(len(self.features[0]), ()))
+        return (*(seen[view, index] for seen in self.features), self.targets[index])

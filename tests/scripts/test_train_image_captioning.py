@@ -1,36 +1,47 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import numpy as np
 import pytest
-import torch
-import typer
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
+from PIL import Image
 
-from showtell.decoders.attention_decoder import AttentionDecoder
-from showtell.memory import Memory
-from showtell.scripts.train_image_captioning import with_words
+from showtell import pipeline
+from showtell.scripts.train_image_captioning import main
 
-WORDS = "<pad>", "<start>", "<end>", "<unk>", "a", "dog", "cat", "campfire"
+CAPTIONS = ["a dog runs", "the dog runs", "a dog runs fast", "the cat sleeps", "a cat sleeps there"]
 
 
-def tokenizer_of(*words: str) -> Tokenizer:
-    return Tokenizer(WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four noisy photographs to learn from, and two to choose by."""
+    folder, rng = tmp_path_factory.mktemp("captioned"), np.random.default_rng(0)
+    for part, photographs in (("train", 8), ("dev", 2)):
+        (folder / part).mkdir()
+        with (folder / part / "metadata.jsonl").open("w") as lines:
+            for number in range(photographs):
+                pixels = rng.integers(256, size=(40, 50, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / part / f"{number}.png")
+                lines.write(json.dumps({"file_name": f"{number}.png", "captions": CAPTIONS}) + "\n")
+    return folder
 
 
-def test_of_the_words_that_stay_all_is_said_as_before() -> None:
-    torch.manual_seed(0)
-    decoder = AttentionDecoder(memory_width=6, vocabulary_size=len(WORDS), hidden_size=8, embedding_size=8).eval()
-    torch.nn.init.normal_(decoder.vocabulary_bias)
-    fewer = with_words(decoder, tokenizer_of(*WORDS), tokenizer_of(*WORDS[:4], "cat", "a")).eval()
-    memory = Memory(torch.randn(2, 5, 6), torch.ones(2, 5, dtype=torch.bool))
-    stay = torch.tensor([0, 1, 2, 3, 6, 4])
-    before, looked_before = decoder(memory, torch.tensor([[[1, 4, 6]], [[1, 6, 2]]]))
-    after, looked_after = fewer(memory, torch.tensor([[[1, 5, 4]], [[1, 4, 2]]]))
-    torch.testing.assert_close(after, before[..., stay])
-    torch.testing.assert_close(looked_after, looked_before)
+def test_a_captioner_with_teachers_is_trained_and_answers(data: Path, tmp_path: Path) -> None:
+    epochs = {"write_epochs": 1, "see_epochs": 1, "follow_epochs": 1, "reward_epochs": 1}
+    how = {"runs": tmp_path / "runs", "image_size": 64, "teachers": 2, "mixed_precision": "no", **epochs}
+    main(data, tmp_path / "first", **how)
+    photograph = data / "dev" / "0.png"
+    before = pipeline("image-to-text", model=tmp_path / "first")(photograph)
+    assert set(before[0]["generated_text"].split()) <= {word for text in CAPTIONS for word in text.split()}
+
+    # What was trained is not trained again: the same weights come out of the same folder of runs.
+    stages = {path.parent.name for path in (tmp_path / "runs").glob("*/*/*/checkpoint")}
+    assert stages == {"1-write", "2-see", "3-follow", "4-reward"}
+    main(data, tmp_path / "second", **how)
+    assert pipeline("image-to-text", model=tmp_path / "second")(photograph) == before
 
 
-def test_a_word_that_it_never_learnt_is_refused() -> None:
-    decoder = AttentionDecoder(memory_width=6, vocabulary_size=len(WORDS), hidden_size=8, embedding_size=8)
-    with pytest.raises(typer.BadParameter, match="it does not know the word 'zebra'"):
-        with_words(decoder, tokenizer_of(*WORDS), tokenizer_of(*WORDS, "zebra"))
+def test_stages_of_no_epochs_are_left_out(data: Path, tmp_path: Path) -> None:
+    main(data, tmp_path / "model", runs=tmp_path, image_size=64, see_epochs=0, reward_epochs=0, mixed_precision="no")
+    assert [path.parent.name for path in tmp_path.glob("*/*/*/checkpoint")] == ["1-write"]
