@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +40,7 @@ def follow(decoder: AttentionDecoder, batch: Sequence[Tensor], teachers: Mixture
     batch: what the decoder reads, what each of the teachers does, and what belongs to the photographs.
     """
     features, *theirs, _ = batch
-    drawn, drawn_by = draw(teachers.eval(), [as_memory(seen) for seen in theirs])
+    drawn, drawn_by = draw(teachers, [as_memory(seen) for seen in theirs])
     logits, _ = decoder(as_memory(features), drawn[..., :-1])
     believed, said = drawn_by.softmax(dim=-1), drawable(logits).log_softmax(dim=-1)
     real = drawn[..., 1:] != PAD
@@ -77,12 +77,23 @@ def self_critical(decoder: AttentionDecoder, batch: Sequence[Tensor], judge: Cid
     return -(advantages[..., None] * log_probs * real).sum() / real.sum()
 
 
-class Mixture(nn.Module):
-    """Several decoders that write as one: each word by the mean of their probabilities."""
+class Writer(Protocol):
+    """What draws captions: a decoder, or a mixture of them."""
+
+    def init_state(self, memory: Any, /) -> tuple[Any, State]:
+        """Its context and first state."""
+        ...
+
+    def step(self, tokens: Tensor, state: State, context: Any, /) -> tuple[Tensor, State, Any]:
+        """As `AttentionDecoder.step`."""
+        ...
+
+
+class Mixture:
+    """Several decoders that write as one: each word by the mean of their probabilities, without dropout."""
 
     def __init__(self, decoders: Iterable[AttentionDecoder]):
-        super().__init__()
-        self.decoders = nn.ModuleList(decoders)
+        self.decoders = [decoder.eval() for decoder in decoders]
 
     def init_state(self, memories: Sequence[Memory]) -> tuple[list[Context], State]:
         """The context of each, and the states of all; each reads a memory of its own."""
@@ -105,7 +116,7 @@ class Mixture(nn.Module):
 
 
 @torch.no_grad()
-def draw(decoder: AttentionDecoder | Mixture, memory: Any) -> tuple[Tensor, Tensor]:
+def draw(decoder: Writer, memory: Any) -> tuple[Tensor, Tensor]:
     """Draw captions by the decoder's own probabilities.
 
     Returns them, `(batch, draws, time)`, from start to end, padded; and for each word after the first the logits that

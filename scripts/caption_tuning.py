@@ -35,8 +35,8 @@ def score_decoder(
     search: options of the beam search, which is greedy unless they say otherwise.
     """
     names = tuple(f"next_{name}" for name in decoder.state_names)
-    device = decoder.vocabulary_bias.device
-    graph = TorchGraph(Step(decoder), (), ("log_probs", *names, "attention"), device=device.type)
+    device = "cuda" if decoder.vocabulary_bias.is_cuda else "cpu"
+    graph = TorchGraph(Step(decoder), (), ("log_probs", *names, "attention"), device=device)
     words = {token: word for word, token in tokenizer.get_vocab().items()}
     captions: list[str] = []
     for batch in features.split(50):

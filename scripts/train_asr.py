@@ -228,7 +228,8 @@ def score_recogniser(
         said[name] = ["".join(characters[token] for token in text) for text in part.texts]
         written[name] = []
         for batch in DataLoader(part, batch_size=16, collate_fn=Speech.collate):
-            for tokens in written_by(model, send_to_device(batch, device)):
+            there: Any = send_to_device(batch, device)
+            for tokens in written_by(model, there):
                 written[name].append("".join(characters[token] for token in tokens).strip())
     figures = {name: 1 - float(jiwer.wer(said[name], written[name])) for name in parts}
     reference, hypothesis = ([text for texts in of.values() for text in texts] for of in (said, written))
@@ -248,7 +249,7 @@ def write_by_attention(model: Model[SpectrogramEncoder, AttentionDecoder], batch
     context, state = model.decoder.init_state(model.encoder(**batch.inputs))
     encoded = {name: value.numpy(force=True) for name, value in (context | state).items()}
     names = "log_probs", *(f"next_{name}" for name in state), "attention"
-    step = TorchGraph(Step(model.decoder), (), names, device=batch.tokens.device.type)
+    step = TorchGraph(Step(model.decoder), (), names, device="cuda" if batch.tokens.is_cuda else "cpu")
     found = write(step, encoded, model.decoder.config, partial(beam_search, max_length=MOST_TOKENS))
     return [list(hypotheses[0].tokens) for hypotheses in found]
 

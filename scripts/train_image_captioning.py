@@ -64,7 +64,7 @@ def main(
 
     # Model. The first stages of the CNN stay as they are, so what they see is computed once.
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    encoder = ImageEncoder(backbone, image_size=image_size).to(device, memory_format=torch.channels_last)
+    encoder = ImageEncoder(backbone, image_size=image_size).to(device).to(memory_format=torch.channels_last)
     first, last = halves(encoder)
     # What another CNN saw is not taken for what this one sees.
     runs = runs / f"{backbone.replace('/', '-')}-{image_size}"

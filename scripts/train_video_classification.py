@@ -87,7 +87,7 @@ def main(
     def train_on(train: Sequence[int], folder: Path) -> Ensemble:
         decoder, scaled = new_decoder(train)
         sampler = WeightedRandomSampler(weights[train].tolist(), len(train))
-        batches = DataLoader(Views(scaled[:, train], targets[train]), BATCH_SIZE, sampler=sampler)
+        batches = DataLoader(Views([scaled[:, train]], targets[train]), BATCH_SIZE, sampler=sampler)
         settings = Settings(
             epochs,
             learning_rate=2e-3,
