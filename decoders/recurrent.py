@@ -121,8 +121,8 @@ def _run_lstm(cell: LSTMCell, x: Tensor, lengths: Tensor, state: State, backward
     padding = torch.cat([leave - 1e4, leave + 1e4, leave, leave])
     outputs, _, c = torch.lstm(
         torch.cat([x, (~real).to(x.dtype).expand(-1, -1, more)], dim=-1),
-        [part.unsqueeze(0) for part in state],
-        [torch.cat([w_x, padding], dim=1), w_h, bias, torch.zeros_like(bias)],
+        [part.unsqueeze(0).contiguous() for part in state],
+        [torch.cat([w_x, padding], dim=1), w_h.contiguous(), bias.contiguous(), torch.zeros_like(bias)],
         has_biases=True,
         num_layers=1,
         dropout=0.0,
