@@ -2,7 +2,7 @@
 
 The weights are stored once, as fp16. The `*.onnx` graphs are code without weights. `config.json` names the
 format's version, the task, the graphs, and the other files' sizes and digests: a damaged model fails at once.
-A recogniser of speech may have `prior.safetensors` beside them, a prior of words; `add_prior` gives it one.
+A recogniser of speech may have `prior.npz` beside them, a prior of words; `add_prior` gives it one.
 A model may borrow weights from a bundled one that holds the same, such as those of a CNN that neither has trained.
 """
 
@@ -31,7 +31,7 @@ FORMAT_VERSION = 1
 MODELS = Path(__file__).parent / "pipelines" / "models"
 
 CONFIG, WEIGHTS, TOKENIZER, CARD = "config.json", "model.safetensors", "tokenizer.json", "README.md"
-PRIOR = "prior.safetensors"
+PRIOR = "prior.npz"
 REQUIRED = {"format_version": int, "task": str, "graphs": dict, "files": dict}
 
 

@@ -104,8 +104,8 @@ class Search:
         blank: int = 0,
         num_beams: int = 24,
         blank_threshold: float = 0.99,
-        token_threshold: float = 5e-3,
-        beam_threshold: float = 1e-3,
+        token_threshold: float = 2e-3,
+        beam_threshold: float = 1e-4,
         offsets: np.ndarray | None = None,
     ):
         if not isinstance(num_beams, Integral) or num_beams < 1:

@@ -20,6 +20,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
@@ -35,6 +36,9 @@ LOG_STRANGE_LETTER = math.log(1e-6)
 BEGINNINGS, EXPECTATIONS = 30_000, 400_000
 # An outlook takes the memory of so many expectations, and of one more for so many tokens that it knows.
 OUTLOOK, TOKENS_AN_EXPECTATION = 10, 5
+
+# Of a saved prior, unpacked; a small file could hold more than there is memory for.
+MOST_BYTES = 1 << 28
 
 Context = tuple[int, ...]
 
@@ -131,33 +135,39 @@ class WordPrior:
     @classmethod
     def open(cls, file: str | Path, characters: Sequence[str], *, weight: float, bonus: float) -> WordPrior:
         """Open what `save` wrote. Raises `ModelError` for another file."""
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
         try:
-            arrays = load_file(file)
-            spelling = part(arrays, "spelling")
-            return cls(
-                characters,
-                arrays["vocabulary"].tobytes().decode().split("\n"),
-                NGram.from_arrays(part(arrays, "words")),
-                spelling=NGram.from_arrays(spelling) if spelling else None,
-                alphabet=arrays["alphabet"].tobytes().decode(),
-                weight=weight,
-                bonus=bonus,
-            )
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            with ZipFile(file) as zipped:
+                if (size := sum(info.file_size for info in zipped.infolist())) > MOST_BYTES:
+                    raise ValueError(f"{size} bytes, of which {MOST_BYTES} would do")
+            with np.load(file, allow_pickle=False) as arrays:
+                return cls.from_arrays(dict(arrays), characters, weight=weight, bonus=bonus)
+        except (OSError, BadZipFile, KeyError, ValueError, MemoryError) as error:
             raise ModelError(f"{file}: this is no prior of words ({error}); one that was saved would do.") from error
 
-    def save(self, file: str | Path) -> None:
-        """Write what `open` opens: all but the characters, the weight and the bonus."""
-        from safetensors.numpy import save_file
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, np.ndarray], characters: Sequence[str], *, weight: float, bonus: float
+    ) -> WordPrior:
+        """What `save` writes of it, and the rest. Raises `KeyError` if an array is missing."""
+        spelling = part(arrays, "spelling")
+        return cls(
+            characters,
+            arrays["vocabulary"].tobytes().decode().split("\n"),
+            NGram.from_arrays(part(arrays, "words")),
+            spelling=NGram.from_arrays(spelling) if spelling else None,
+            alphabet=arrays["alphabet"].tobytes().decode(),
+            weight=weight,
+            bonus=bonus,
+        )
 
+    def save(self, file: str | Path) -> None:
+        """Write what `open` opens, NumPy's `.npz`, compressed: all but the characters, the weight and the bonus."""
         texts = {"vocabulary": "\n".join(self.vocabulary), "alphabet": "".join(self.letters)}
         arrays = {name: np.frombuffer(text.encode(), np.uint8) for name, text in texts.items()}
         for name, model in (("words", self.words), ("spelling", self.spelling)):
             arrays |= {f"{name}.{key}": array for key, array in (model.arrays() if model else {}).items()}
-        save_file(arrays, file)
+        with Path(file).open("wb") as out:
+            np.savez_compressed(out, allow_pickle=False, **arrays)
 
     def start(self) -> State:
         """No word has been said, nor begun."""

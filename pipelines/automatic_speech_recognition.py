@@ -56,7 +56,7 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
     where it is quietest, and its times are where it looked. One by both hears as CTC does, and after each pause
     attention helps to choose the words.
 
-    A recogniser that came with a prior of words (`prior.safetensors`) weighs what it hears by how such words go.
+    A recogniser that came with a prior of words (`prior.npz`) weighs what it hears by how such words go.
     """
 
     task: ClassVar[str] = "automatic-speech-recognition"

@@ -40,7 +40,7 @@ def main(
     model: Annotated[Path, typer.Argument(help="A saved recogniser; its folder is written anew.")],
     prior: Annotated[Path, typer.Argument(help="What train_word_prior wrote.")],
     dev: Annotated[list[Path], typer.Argument(help="Folders of recordings with their words.")],
-    weights: Numbers = [0.5, 0.65, 0.8, 0.95],  # noqa: B006  typer reads the default and changes nothing
+    weights: Numbers = [0.65, 0.8, 0.95, 1.1],  # noqa: B006  typer reads the default and changes nothing
     bonuses: Numbers = [0.0, 0.5, 1.0],  # noqa: B006
     token_weights: Numbers = [0.0, 0.25, 0.5],  # noqa: B006
 ) -> None:

@@ -227,7 +227,7 @@ def test_only_the_files_of_a_bundle_are_fetched_from_the_hub(folder: Path, monke
     assert fetch_from_hub("owner/captioner", "v2") == folder
     assert asked["repo_id"] == "owner/captioner" and asked["revision"] == "v2"
     written = {path.name for path in folder.iterdir()} - {"step.onnx"} | {"*.onnx"}
-    assert set(asked["allow_patterns"]) == written | {"prior.safetensors"}
+    assert set(asked["allow_patterns"]) == written | {"prior.npz"}
 
 
 def test_what_the_hub_refuses_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,12 +255,12 @@ def test_a_prior_is_added_and_the_rest_stays(folder: Path, prior: Path) -> None:
     config = Bundle.open(folder).config
     add_prior(folder, prior, weight=0.5, bonus=1.25, token_weight=0.5, token_prior=[0.75, 0.25])
     after = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "config.json"}
-    assert after == before | {"prior.safetensors": b"a prior"}
+    assert after == before | {"prior.npz": b"a prior"}
     again = Bundle.open(folder).config
     size, digest = len(b"a prior"), "3ccde7ceb334c46942468ebe2fd7079752d17f46d1e0219ce51fa29567ca4ff5"
     weighed = {"weight": 0.5, "bonus": 1.25, "token_weight": 0.5, "token_prior": [0.75, 0.25]}
     assert again.pop("prior") == weighed
-    assert again.pop("files") == config.pop("files") | {"prior.safetensors": {"size": size, "sha256": digest}}
+    assert again.pop("files") == config.pop("files") | {"prior.npz": {"size": size, "sha256": digest}}
     assert again == config
 
 
@@ -268,9 +268,9 @@ def test_a_prior_takes_the_place_of_another_or_is_weighed_anew(folder: Path, pri
     add_prior(folder, prior, weight=0.5, bonus=0.0)
     prior.write_bytes(b"a better prior")
     add_prior(folder, prior, weight=0.5, bonus=0.0)
-    add_prior(folder, folder / "prior.safetensors", weight=0.7, bonus=1.0)
+    add_prior(folder, folder / "prior.npz", weight=0.7, bonus=1.0)
     assert Bundle.open(folder).config["prior"] == {"weight": 0.7, "bonus": 1.0, "token_weight": 0.0, "token_prior": []}
-    assert (folder / "prior.safetensors").read_bytes() == b"a better prior"
+    assert (folder / "prior.npz").read_bytes() == b"a better prior"
 
 
 def test_a_folder_that_is_unsound_gets_no_prior(folder: Path, prior: Path) -> None:
@@ -283,13 +283,13 @@ def test_a_folder_that_is_unsound_gets_no_prior(folder: Path, prior: Path) -> No
 
 def test_a_prior_that_is_damaged_or_not_listed_is_named(folder: Path, prior: Path) -> None:
     add_prior(folder, prior, weight=0.5, bonus=0.0)
-    file = folder / "prior.safetensors"
+    file = folder / "prior.npz"
     file.write_bytes(b"A PRIOR")
     assert refusal(folder).startswith(f"{file}: its content is not")
     files = json.loads((folder / "config.json").read_text())["files"]
     del files[file.name]
     edit_config(folder, files=files)
-    assert "'prior.safetensors'" in refusal(folder)
+    assert "'prior.npz'" in refusal(folder)
 
 
 # Borrowed weights.

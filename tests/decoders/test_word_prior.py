@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from itertools import product
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pytest
@@ -178,19 +179,27 @@ def test_what_it_remembers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_saved_and_opened(tmp_path: Path) -> None:
-    open_prior().save(tmp_path / "prior.safetensors")
-    again = WordPrior.open(tmp_path / "prior.safetensors", CHARACTERS, weight=0.7, bonus=1.5)
+    open_prior().save(tmp_path / "prior.npz")
+    again = WordPrior.open(tmp_path / "prior.npz", CHARACTERS, weight=0.7, bonus=1.5)
     for text in ("ab ca", "cab bb"):
         assert prior_of(again, text) == prior_of(open_prior(0.7, 1.5), text)
 
 
 def test_a_list_is_saved_and_opened(tmp_path: Path) -> None:
-    WordPrior.of_list(CHARACTERS, ["ab", "c"]).save(tmp_path / "prior.safetensors")
-    again = WordPrior.open(tmp_path / "prior.safetensors", CHARACTERS, weight=0.0, bonus=0.0)
+    WordPrior.of_list(CHARACTERS, ["ab", "c"]).save(tmp_path / "prior.npz")
+    again = WordPrior.open(tmp_path / "prior.npz", CHARACTERS, weight=0.0, bonus=0.0)
     assert [prior_of(again, text) for text in ("c ab", "c a")] == [1, 0]
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "prior.safetensors").write_bytes(b"no")
+    (tmp_path / "prior.npz").write_bytes(b"no")
     with pytest.raises(ModelError, match="this is no prior of words"):
-        WordPrior.open(tmp_path / "prior.safetensors", CHARACTERS, weight=1.0, bonus=0.0)
+        WordPrior.open(tmp_path / "prior.npz", CHARACTERS, weight=1.0, bonus=0.0)
+
+
+def test_a_small_file_that_holds_too_much_is_refused(tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "prior.npz", "w", ZIP_DEFLATED) as zipped, zipped.open("vocabulary.npy", "w") as out:
+        for _ in range(300):
+            out.write(bytes(1 << 20))
+    with pytest.raises(ModelError, match=r"314572800 bytes, of which 268435456 would do"):
+        WordPrior.open(tmp_path / "prior.npz", CHARACTERS, weight=1.0, bonus=0.0)

@@ -182,7 +182,7 @@ def test_a_file_that_is_no_prior_is_named(tiny_recogniser: Path, tmp_path: Path)
     copy = shutil.copytree(tiny_recogniser, tmp_path / "recogniser")
     (tmp_path / "words").write_bytes(b"no prior")
     add_prior(copy, tmp_path / "words", weight=0.5, bonus=1.0)
-    with pytest.raises(ModelError, match=r"prior\.safetensors: this is no prior of words"):
+    with pytest.raises(ModelError, match=r"prior\.npz: this is no prior of words"):
         pipeline("automatic-speech-recognition", copy)
 
 

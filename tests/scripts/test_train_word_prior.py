@@ -17,8 +17,8 @@ The cat and the dog sat and ran."""
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("prior")
     (folder / "text.txt").write_text(TEXT)
-    main(folder / "prior.safetensors", [folder / "text.txt"], vocabulary=8, threshold=0.0)
-    return folder / "prior.safetensors"
+    main(folder / "prior.npz", [folder / "text.txt"], vocabulary=8, threshold=0.0)
+    return folder / "prior.npz"
 
 
 def open_prior(file: Path) -> WordPrior:
