@@ -17,6 +17,7 @@ When the word ends, P(word | before) takes the place of that.
 from __future__ import annotations
 
 import math
+import zlib
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -39,6 +40,9 @@ OUTLOOK, TOKENS_AN_EXPECTATION = 10, 5
 
 # Of a saved prior, unpacked; a small file could hold more than there is memory for.
 MOST_BYTES = 1 << 28
+
+# What reading a damaged archive raises; the last one where the damage looks like a cipher or another compression.
+UNREADABLE = (OSError, EOFError, BadZipFile, zlib.error, RuntimeError)
 
 Context = tuple[int, ...]
 
@@ -141,7 +145,7 @@ class WordPrior:
                     raise ValueError(f"{size} bytes, of which {MOST_BYTES} would do")
             with np.load(file, allow_pickle=False) as arrays:
                 return cls.from_arrays(dict(arrays), characters, weight=weight, bonus=bonus)
-        except (OSError, BadZipFile, KeyError, ValueError, MemoryError) as error:
+        except (*UNREADABLE, KeyError, ValueError, MemoryError) as error:
             raise ModelError(f"{file}: this is no prior of words ({error}); one that was saved would do.") from error
 
     @classmethod

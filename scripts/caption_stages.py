@@ -72,9 +72,7 @@ class Stages:
             learning_rates={"last": 1e-4},
         )
 
-    def learn_from(
-        self, teachers: Sequence[tuple[AttentionDecoder, Tensor]], captioner: Captioner, epochs: int
-    ) -> None:
+    def learn_from(self, captioner: Captioner, teachers: Sequence[Teacher], epochs: int) -> None:
         """The decoder, from what others believe at each word of captions that they draw."""
         views = Views([self.features(captioner), *(features for _, features in teachers)], self.tokens)
         loss = partial(follow, teachers=Mixture(decoder for decoder, _ in teachers))

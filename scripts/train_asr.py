@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
@@ -41,7 +40,7 @@ from showtell.encoders.spectrogram import FRAME_SECONDS, SpectrogramEncoder
 from showtell.graphs import Step
 from showtell.pipelines.automatic_speech_recognition import AutomaticSpeechRecognition
 from showtell.pipelines.media.log_mel import HOP_SAMPLES
-from showtell.pipelines.runtime import TorchGraph
+from showtell.pipelines.runtime import TorchGraph, cores
 from showtell.pipelines.spelling import MOST_TOKENS
 from showtell.pipelines.writing import write
 from showtell.scripts.datasets.batches import ByLength
@@ -184,7 +183,7 @@ def as_batches(parts: Sequence[Speech], frames: int) -> DataLoader:
     # Padding brings each to a multiple of `FRAMES`.
     padded = [-(-length // FRAMES) * FRAMES for length in lengths]
     order = ByLength(padded, batch_size=max(1, frames // FRAMES), budget=frames)
-    workers = max(1, (os.cpu_count() or 1) // 2)
+    workers = max(1, cores() // 2)
     return DataLoader(ConcatDataset(parts), batch_sampler=order, collate_fn=Speech.collate, num_workers=workers)
 
 

@@ -104,7 +104,7 @@ def main(
         if see_epochs:
             own.learn_to_see(captioner, see_epochs)
         if taught_by and follow_epochs:
-            own.learn_from(taught_by, captioner, follow_epochs)
+            own.learn_from(captioner, taught_by, follow_epochs)
         if reward_epochs:
             own.learn_by_reward(captioner, reward_epochs)
         return captioner, own

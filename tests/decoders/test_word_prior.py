@@ -197,6 +197,19 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
         WordPrior.open(tmp_path / "prior.npz", CHARACTERS, weight=1.0, bonus=0.0)
 
 
+def test_a_damaged_file_raises_no_other_error(tmp_path: Path) -> None:
+    file, refused = tmp_path / "prior.npz", 0
+    open_prior().save(file)
+    whole = file.read_bytes()
+    for place in range(0, len(whole), 7):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            WordPrior.open(file, CHARACTERS, weight=1.0, bonus=0.0)
+        except ModelError:
+            refused += 1
+    assert refused > len(whole) // 14
+
+
 def test_a_small_file_that_holds_too_much_is_refused(tmp_path: Path) -> None:
     with ZipFile(tmp_path / "prior.npz", "w", ZIP_DEFLATED) as zipped, zipped.open("vocabulary.npy", "w") as out:
         for _ in range(300):
