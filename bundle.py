@@ -234,8 +234,9 @@ def add_prior(
     """Give a saved recogniser of speech a prior of words, in place of one that it may have.
 
     prior: a file that `WordPrior.save` wrote. weight, bonus: as in `WordPrior`.
-    token_prior: how probable the network thinks each token, in the mean over sound. Where words are weighed by a prior
-        of their own, what it hears is divided by that, to the power of `token_weight` (Bourlard and Morgan 1994).
+    token_prior: how probable the network thinks each token that the prior is of, in the mean over sound. Where words
+        are weighed by a prior of their own, what it hears is divided by that, to the power of `token_weight` (Bourlard
+        and Morgan 1994).
 
     Raises `ModelError` if `folder` is no sound bundle; then it stays as it is.
     """

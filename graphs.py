@@ -67,10 +67,10 @@ class Listen(Graph):
         self.encoder, self.decoder = encoder, decoder
 
     def forward(self, **arrays: Tensor) -> dict[str, Tensor]:
-        """`log_probs` and the next state, from the encoder's inputs and the state."""
+        """What the decoder answers and the next state, from the encoder's inputs and the state."""
         state = {name: arrays.pop(name) for name in self.decoder.recurrent.state_names}
-        log_probs, state = self.decoder.answer(self.encoder(**arrays), state)
-        return {"log_probs": log_probs} | {f"next_{name}": value for name, value in state.items()}
+        said, state = self.decoder.answer(self.encoder(**arrays), state)
+        return said | {f"next_{name}": value for name, value in state.items()}
 
     def example(self) -> tuple[dict[str, Tensor], Axes]:
         """The encoder's own, and the first state."""

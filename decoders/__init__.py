@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from showtell.decoders.ensemble import Ensemble
     from showtell.decoders.joint_decoder import JointDecoder
     from showtell.decoders.language_model import LanguageModel
+    from showtell.decoders.lexicon import Lexicon
     from showtell.decoders.linear_chain import LinearChain, Posterior
     from showtell.decoders.ngram import NGram
     from showtell.decoders.recurrent import Recurrent
@@ -44,6 +45,7 @@ __all__ = [
     "JointDecoder",
     "LSTMCell",
     "LanguageModel",
+    "Lexicon",
     "LinearChain",
     "LocationAttention",
     "NGram",
@@ -80,6 +82,7 @@ __getattr__, __dir__ = attach(
         "JointDecoder": "showtell.decoders.joint_decoder",
         "LSTMCell": "showtell.decoders.cells",
         "LanguageModel": "showtell.decoders.language_model",
+        "Lexicon": "showtell.decoders.lexicon",
         "LinearChain": "showtell.decoders.linear_chain",
         "LocationAttention": "showtell.decoders.attention",
         "NGram": "showtell.decoders.ngram",

@@ -7,8 +7,7 @@ left when runs of equal tokens are merged into one and blanks are taken out; eac
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,9 +28,10 @@ class AlignedToken(NamedTuple):
 
 
 class Word(NamedTuple):
-    """The tokens between two spaces."""
+    """The tokens between two spaces, and which token ended it; None where the text ended."""
 
     tokens: tuple[AlignedToken, ...]
+    space: int | None = None
 
     @property
     def start(self) -> int:
@@ -90,10 +90,17 @@ def align(log_probs: np.ndarray, tokens: Sequence[int], *, blank: int = 0) -> li
     return spans
 
 
-def words(tokens: Sequence[AlignedToken], *, space: int) -> list[Word]:
+def words(tokens: Iterable[AlignedToken], *, spaces: Container[int]) -> list[Word]:
     """Gather the tokens of each word, those between two spaces."""
-    runs = groupby(tokens, key=lambda token: token.token == space)
-    return [Word(tuple(run)) for is_space, run in runs if not is_space]
+    found: list[Word] = []
+    run: list[AlignedToken] = []
+    for token in tokens:
+        if token.token not in spaces:
+            run.append(token)
+        elif run:
+            found.append(Word(tuple(run), token.token))
+            run = []
+    return [*found, Word(tuple(run))] if run else found
 
 
 def confidence(tokens: Sequence[AlignedToken]) -> float:

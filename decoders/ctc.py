@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Container
+from collections.abc import Mapping
 from itertools import pairwise
 from numbers import Integral
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -32,8 +32,13 @@ class Prior(Protocol):
     """
 
     @property
-    def raising(self) -> Container[int]:
-        """The tokens whose factor may be above 1. Others are asked for only where they could win without it."""
+    def heard_as(self) -> np.ndarray | None:
+        """`(tokens,)`: which token of the network each sounds as; more than one may sound alike. None: as itself."""
+        ...
+
+    @property
+    def raising(self) -> Mapping[int, float]:
+        """The tokens whose factor may be above 1, and how high. None is asked for where it could not win by that."""
         ...
 
     def start(self) -> Any:
@@ -48,8 +53,8 @@ class Prior(Protocol):
         """The state after one more token."""
         ...
 
-    def end(self, state: Any) -> float:
-        """By how much it multiplies the prior of the text if it ends here."""
+    def end(self, state: Any) -> tuple[float, int | None]:
+        """By how much it multiplies the prior of the text if it ends here, and what is then said that nobody hears."""
         ...
 
 
@@ -77,6 +82,19 @@ class Candidate(NamedTuple):
     log_prob: float
 
 
+class Ended(NamedTuple):
+    """A text that has ended, its probability but for a constant of its search, and what was said last unheard."""
+
+    mass: float
+    prefix: Prefix
+    last: int | None
+
+    def read(self, time: int) -> list[AlignedToken]:
+        """Its tokens; it ended at a time."""
+        unheard = [] if self.last is None else [AlignedToken(self.last, time, time, 0.0)]
+        return [*read(self.prefix), *unheard]
+
+
 # A text that is new in a frame: its probability, its key, what it continues and by which token. A plain tuple, for
 # there are dozens a frame.
 Longer = tuple[float, int, Prefix, int]
@@ -91,8 +109,9 @@ class Search:
     the same future by the prior only the best one does: the others could hardly win any more, and their places let
     other words be heard (Young, Russell and Thornton, Token passing, 1989).
 
-    offsets: `(vocabulary,)`, added to the log-probabilities of each frame that is searched. What a network says holds a
-        prior of its own, the more the less sure it is; beside another prior that may be taken out again.
+    offsets: `(vocabulary,)` of the network, added to the log-probabilities of each frame that is searched. What a
+        network says holds a prior of its own, the more the less sure it is; beside another prior that may be taken out
+        again.
 
     Raises `InputError` for `num_beams` below 1.
     """
@@ -112,7 +131,10 @@ class Search:
             raise InputError(f"num_beams={num_beams!r} cannot be used; a whole number from 1 would do.")
         self.prior, self.blank, self.num_beams = prior, blank, num_beams
         self.blank_threshold, self.token_threshold = blank_threshold, token_threshold
-        self.beam_threshold, self.scale = beam_threshold, None if offsets is None else np.exp(offsets)
+        self.beam_threshold, self.heard_as = beam_threshold, prior.heard_as if prior else None
+        self.scale = None if offsets is None else np.exp(offsets)
+        if self.scale is not None and self.heard_as is not None:
+            self.scale = self.scale[self.heard_as]
         nothing = Prefix(0, blank, prior.start() if prior else None, 0, {}, 1.0, 0.0)
         nothing.blank_path = 0.0
         self.prefixes = [nothing]
@@ -121,6 +143,8 @@ class Search:
     def advance(self, log_probs: np.ndarray) -> None:
         """Hear the next frames, `(time, vocabulary)`. NaN counts as impossible."""
         log_probs = np.fmax(log_probs, -1e30).astype(np.float64)
+        if self.heard_as is not None:
+            log_probs = log_probs[:, self.heard_as]
         probs = np.exp(log_probs)
         busy = np.flatnonzero(probs[:, self.blank] < self.blank_threshold)
         likely = probs[busy] >= self.token_threshold
@@ -146,23 +170,23 @@ class Search:
 
     def finish(self) -> list[AlignedToken]:
         """The text has ended: the best one, where the prior has a say in its end too."""
-        return read(self._ended()[0][0])
+        return self._ended()[0].read(self.time)
 
     def candidates(self) -> list[Candidate]:
         """The text has ended: all that are followed and possible, best first, or else the one of `finish`.
 
         Of texts with the same future there is one among them: by a prior of three words they differ near their ends.
         """
-        (best, sum_), *others = self._ended()
-        possible = [(prefix, total) for prefix, total in others if total > 0]
-        first = Candidate(read(best), math.log(sum_) if sum_ > 0 else 0.0)
-        return [first, *(Candidate(read(prefix), math.log(total)) for prefix, total in possible)]
+        best, *others = self._ended()
+        first = Candidate(best.read(self.time), math.log(best.mass) if best.mass > 0 else 0.0)
+        return [first, *(Candidate(one.read(self.time), math.log(one.mass)) for one in others if one.mass > 0)]
 
-    def _ended(self) -> list[tuple[Prefix, float]]:
-        """The prefixes and their probabilities, where the prior has a say in their end too, best first."""
-        end = self.prior.end if self.prior else lambda state: 1.0
-        ended = [(prefix, prefix.both * end(prefix.state)) for prefix in self.prefixes]
-        return sorted(ended, key=itemgetter(1), reverse=True)
+    def _ended(self) -> list[Ended]:
+        """What is followed, where the prior has a say in its end too, best first."""
+        end = self.prior.end if self.prior else lambda state: (1.0, None)
+        ended = [(end(prefix.state), prefix) for prefix in self.prefixes]
+        texts = [Ended(prefix.both * factor, prefix, last) for (factor, last), prefix in ended]
+        return sorted(texts, key=attrgetter("mass"), reverse=True)
 
     def _pause(self) -> None:
         """Hear frames of blank. After them the last token matters to the prior alone."""
@@ -224,13 +248,17 @@ class Search:
         best = [blank + label for blank, label in zip(blanks, labels, strict=True)]
         best += [max(best) * self.beam_threshold] * (self.num_beams - len(best))
         heapq.heapify(best)
-        raising, ask = (self.prior.raising, self.prior.factor) if self.prior else ((), None)
+        raising, ask = (self.prior.raising, self.prior.factor) if self.prior else ({}, None)
+        # What may win most first: of the others none can win where one could not.
+        options = sorted(((p[token] * raising.get(token, 1.0), token) for token in begins), reverse=True)
         for prefix in self.prefixes:
             both, last, key, factors = prefix.both, prefix.token, prefix.key, prefix.factors
-            for token in begins:
+            for most, token in options:
+                if both * most <= best[0]:
+                    break
                 # Between two equal tokens there is a blank.
                 mass = (prefix.blank if token == last else both) * p[token]
-                if ask is not None and (mass > best[0] or token in raising):
+                if ask is not None:
                     if (factor := factors.get(token)) is None:
                         factor = factors[token] = ask(prefix.state, token)
                     mass *= factor

@@ -58,6 +58,7 @@ class JointDecoder(CTCDecoder):
             cell=cell,
             dropout=dropout,
         )
+        del self.config["phonemes"]
         self.config |= {
             "vocabulary_size": vocabulary_size,
             "start": start,
@@ -85,7 +86,9 @@ class JointDecoder(CTCDecoder):
         """What `speller` reads of a whole memory, and its first state."""
         return self.speller.init_state(Memory(self.hear(memory)[0], memory.mask))
 
-    def forward(self, memory: Memory, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]: it hears no phonemes
+        self, memory: Memory, tokens: Tensor, lengths: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Score given texts.
 
         tokens: `(batch, longest)`, without start and end; what is in the padding does not count. lengths: `(batch,)`.
@@ -96,4 +99,4 @@ class JointDecoder(CTCDecoder):
         hidden, _ = self.hear(memory)
         given = nn.functional.pad(tokens, (1, 0), value=self.config["start"])
         logits, _ = self.speller(Memory(hidden, memory.mask), given.unsqueeze(1))
-        return self.log_likelihood(hidden, memory, tokens, lengths), logits.squeeze(1)
+        return self.log_likelihood(self.output, hidden, memory, tokens, lengths), logits.squeeze(1)

@@ -40,47 +40,6 @@ class Level(NamedTuple):
     children: np.ndarray
 
 
-class Outlook:
-    """What an n-gram model expects after a context h: of any token, or of all tokens in a range together.
-
-        sum of p(w | h) = b(h) (sum of p(w | h')) + sum of (p*(w | h) - b(h) p(w | h'))
-
-    The first sum on the right is over the range, the second over those of its tokens for which `h w` is in the table.
-
-    tokens, log_probs: `(known,)`, for which it is, sorted, and p* of each as a `Level` has it. backoff: b(h). shorter:
-        the outlook after h'; that after nothing has none, and knows all tokens.
-    """
-
-    __slots__ = ("backoff", "cumulative", "log_probs", "shorter", "token_view", "tokens")
-
-    def __init__(self, tokens: np.ndarray, log_probs: np.ndarray, backoff: float, shorter: Outlook | None):
-        self.tokens, self.log_probs, self.backoff, self.shorter = tokens, log_probs, backoff, shorter
-        surplus = PROBS[log_probs] - (backoff * shorter.probabilities(tokens) if shorter else 0.0)
-        # Memoryviews, as in `NGram`.
-        self.token_view, self.cumulative = tokens.data, np.concatenate([[0.0], surplus]).cumsum().data
-
-    def probabilities(self, tokens: np.ndarray) -> np.ndarray:
-        """p(w | h) of some tokens, `(tokens,)`."""
-        if self.shorter is None:
-            return PROBS[self.log_probs[tokens]]
-        others = self.backoff * self.shorter.probabilities(tokens)
-        if not len(self.tokens):
-            return others
-        places = np.minimum(np.searchsorted(self.tokens, tokens), len(self.tokens) - 1)
-        return np.where(self.tokens[places] == tokens, PROBS[self.log_probs[places]], others)
-
-    def of_range(self, first: int, end: int) -> float:
-        """The sum of p(w | h) over the tokens from `first` up to, not including, `end`."""
-        outlook, total, weight = self, 0.0, 1.0
-        while outlook.shorter is not None:
-            start = bisect_left(outlook.token_view, first)
-            stop = bisect_left(outlook.token_view, end, start)
-            if stop > start:
-                total += weight * (outlook.cumulative[stop] - outlook.cumulative[start])
-            outlook, weight = outlook.shorter, weight * outlook.backoff
-        return total + weight * (outlook.cumulative[end] - outlook.cumulative[first])
-
-
 class NGram:
     """A back-off model over the tokens from 0 to `vocabulary - 1`. The first level has all of them, in order."""
 
@@ -94,17 +53,10 @@ class NGram:
         self._first = [np.concatenate([[0], level.children]).cumsum(dtype=np.int32).data for level in levels]
         self._places: dict[tuple[int, ...], int] = {}
 
-    def outlook(self, context: tuple[int, ...], shorter: Outlook | None) -> Outlook:
-        """What is expected after a context of at most `order - 1` tokens. shorter: after it without its first one."""
-        level = self.levels[len(context)]
-        if shorter is None:
-            return Outlook(level.tokens, level.log_probs, 1.0, None)
-        if (place := self._find(context)) < 0:
-            return shorter
-        first = self._first[len(context) - 1]
-        known = slice(first[place], first[place + 1])
-        backoff = math.exp(TENTH_BIT * self._backoffs[len(context) - 1][place])
-        return Outlook(level.tokens[known], level.log_probs[known], backoff, shorter)
+    @property
+    def probabilities(self) -> np.ndarray:
+        """p(token) after nothing, `(vocabulary,)`."""
+        return PROBS[self.levels[0].log_probs]
 
     def log_prob(self, context: tuple[int, ...], token: int) -> float:
         """The natural logarithm of p(token | context). Of the context only the last tokens count."""

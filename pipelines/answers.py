@@ -99,7 +99,10 @@ class Transcript(TypedDict):
 
 
 class TranscriptChunk(TypedDict):
-    """A word or a character of a transcript, said from `timestamp[0]` to `timestamp[1]`, in seconds from the start."""
+    """A word or a character of a transcript, said from `timestamp[0]` to `timestamp[1]`, in seconds from the start.
+
+    Characters of a word that was heard as phonemes share the times of these in their order, and the word's score.
+    """
 
     text: str
     timestamp: tuple[float, float]

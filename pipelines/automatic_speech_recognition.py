@@ -6,16 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 from os import PathLike
-from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple, TypedDict, Unpack, overload
+from typing import Any, BinaryIO, ClassVar, NamedTuple, TypedDict, Unpack, overload
 
 import numpy as np
 
 from showtell.bundle import CONFIG, PRIOR, Bundle
-from showtell.decoders.alignment import AlignedToken, Word, words
-from showtell.decoders.ctc import Search
 from showtell.decoders.word_prior import WordPrior
 from showtell.errors import InputError, ModelError
-from showtell.pipelines.answers import PartialTranscript, Transcript, TranscriptChunk
+from showtell.pipelines.alphabet import NUM_BEAMS, Alphabet, Timestamps
+from showtell.pipelines.answers import PartialTranscript, Transcript
 from showtell.pipelines.base import HowToRun, Many, OnError, Pipeline
 from showtell.pipelines.listening import NO_FRAMES, PAUSE_SECONDS, Listener, hear_together
 from showtell.pipelines.media.audio import stream_audio
@@ -25,7 +24,6 @@ from showtell.pipelines.runtime import Runtime
 from showtell.pipelines.spelling import choose, search_to_the_end, spell_together
 
 Recording = str | PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Mapping[str, Any]
-Timestamps = Literal["word", "char"] | None
 
 # Frames of a recording that are read before its turn comes; of a longer one the others are read when they are heard.
 READ_FRAMES = 3000
@@ -56,7 +54,8 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
     where it is quietest, and its times are where it looked. One by both hears as CTC does, and after each pause
     attention helps to choose the words.
 
-    A recogniser that came with a prior of words (`prior.npz`) weighs what it hears by how such words go.
+    A recogniser that came with a prior of words (`prior.npz`) weighs what it hears by how such words go. One that hears
+    phonemes writes the words of that prior that are said so; without it, as the others do, what letters it hears.
     """
 
     task: ClassVar[str] = "automatic-speech-recognition"
@@ -68,17 +67,24 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
         config = bundle.config
         try:
             self.decoder: dict[str, Any] = config["decoder"]
-            vocabulary = bundle.tokenizer().get_vocab()
-            self.characters = sorted(vocabulary, key=vocabulary.__getitem__)
-            self.space = self.characters.index(" ")
             self.step_seconds: float = config["memory"]["step_seconds"]
             self.lookahead: int = config["encoder"]["lookahead"]
+            vocabulary = bundle.tokenizer().get_vocab()
+            blank, characters = (
+                self.decoder["blank"] if self.listens else 0,
+                sorted(vocabulary, key=vocabulary.__getitem__),
+            )
+            self.letters = Alphabet("log_probs", characters, blank=blank, step_seconds=self.step_seconds)
+            self.phonemes = None
+            if phonemes := self.decoder.get("phonemes"):
+                symbols = ["", *phonemes]
+                self.phonemes = Alphabet("phoneme_log_probs", symbols, blank=0, step_seconds=self.step_seconds)
+            self.words = self.with_prior() if "prior" in config else self.letters
             if self.listens:
-                self.blank, listen = self.decoder["blank"], self.graphs["listen"]
+                listen = self.graphs["listen"]
                 state_names = [name for name in listen.inputs if f"next_{name}" in listen.outputs]
                 state_shape = self.decoder["num_layers"], self.decoder["hidden_size"]
                 self.first_state = {name: np.zeros(state_shape, np.float32) for name in state_names}
-            self.prior, self.offsets = self.open_prior() if "prior" in config else (None, None)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"{bundle.folder / CONFIG}: it does not say all that a recogniser needs ({error!r}); a model that "
@@ -98,7 +104,7 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
         recordings: Any,
         *,
         return_timestamps: Timestamps = None,
-        num_beams: int = 24,
+        num_beams: int = NUM_BEAMS,
         language_model: bool = True,
         batch_size: int | None = None,
         on_error: OnError = "raise",
@@ -123,15 +129,15 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
         if not self.listens:
             search = partial(search_to_the_end, num_beams=num_beams)
             return self.run(recordings, lambda opened: self.attend(opened, search, return_timestamps), how)
-        new_listener = partial(self.new_listener, num_beams, language_model=language_model)
-        return self.run(recordings, lambda opened: self.answer(opened, new_listener, return_timestamps), how)
+        alphabet = self.words if language_model else self.letters
+        return self.run(recordings, lambda opened: self.answer(opened, alphabet, num_beams, return_timestamps), how)
 
     def stream(
         self,
         chunks: Iterable[np.ndarray],
         *,
         sampling_rate: int = 16_000,
-        num_beams: int = 24,
+        num_beams: int = NUM_BEAMS,
         language_model: bool = True,
     ) -> Iterator[PartialTranscript]:
         """Write down sound as it arrives.
@@ -149,18 +155,22 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
                 "a CTC decoder or a joint one would do."
             )
         resampler, frames = Resampler(sampling_rate, "the stream"), LogMelStream()
-        listener = self.new_listener(num_beams, language_model=language_model)
+        alphabet = self.words if language_model else self.letters
+        listener = self.new_listener(alphabet, num_beams)
         for samples in chunks:
             mono = to_mono(np.asarray(samples), "the stream")
-            yield from self.listen(listener, frames.push(resampler.push(mono)), last=False)
-        yield from self.listen(listener, np.concatenate([frames.push(resampler.end()), frames.end()]), last=True)
+            yield from self.listen(listener, alphabet, frames.push(resampler.push(mono)), last=False)
+        rest = np.concatenate([frames.push(resampler.end()), frames.end()])
+        yield from self.listen(listener, alphabet, rest, last=True)
 
     @property
     def listens(self) -> bool:
         """Whether it hears as CTC does; else attention writes alone."""
         return "listen" in self.graphs
 
-    def listen(self, listener: Listener, frames: np.ndarray, *, last: bool) -> Iterator[PartialTranscript]:
+    def listen(
+        self, listener: Listener, alphabet: Alphabet, frames: np.ndarray, *, last: bool
+    ) -> Iterator[PartialTranscript]:
         """Hear frames of a stream; yield what became final, and what may change yet."""
         final = len(listener.segments)
         if stretch := listener.take(frames, last=last):
@@ -168,30 +178,29 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
         if last:
             listener.end_segment()
         for tokens in listener.segments[final:]:
-            yield PartialTranscript(text=self.text(tokens), is_final=True)
+            yield PartialTranscript(text=alphabet.text(tokens), is_final=True)
         if tokens := listener.current():
-            yield PartialTranscript(text=self.text(tokens), is_final=False)
+            yield PartialTranscript(text=alphabet.text(tokens), is_final=False)
 
-    def open_prior(self) -> tuple[WordPrior, np.ndarray | None]:
-        """The prior of words, and what its search adds to log-probabilities, weighed as `config.json` says."""
-        weighed = self.bundle.config["prior"]
+    def with_prior(self) -> Alphabet:
+        """What the prior of words is of, phonemes or letters, and how its search weighs both, as `config.json` says."""
+        weighed, heard = self.bundle.config["prior"], self.phonemes or self.letters
         weight, bonus, token_weight = (float(weighed[name]) for name in ("weight", "bonus", "token_weight"))
-        prior = WordPrior.open(self.bundle.folder / PRIOR, self.characters, weight=weight, bonus=bonus)
-        if not token_weight:
-            return prior, None
-        if len(weighed["token_prior"]) != len(self.characters):
-            raise ValueError(f"{len(weighed['token_prior'])} tokens in token_prior")
-        return prior, -token_weight * np.log(weighed["token_prior"])
+        prior, offsets = WordPrior.open(self.bundle.folder / PRIOR, heard.symbols, weight=weight, bonus=bonus), None
+        if token_weight:
+            if len(weighed["token_prior"]) != len(heard.symbols):
+                raise ValueError(f"{len(weighed['token_prior'])} tokens in token_prior")
+            offsets = -token_weight * np.log(weighed["token_prior"])
+        return heard.known_by(prior, offsets)
 
-    def new_listener(self, num_beams: int, *, language_model: bool) -> Listener:
+    def new_listener(self, alphabet: Alphabet, num_beams: int) -> Listener:
         """One that has heard nothing yet."""
-        prior, offsets = (self.prior, self.offsets) if language_model else (None, None)
-        new_search = partial(Search, prior, blank=self.blank, num_beams=num_beams, offsets=offsets)
         return Listener(
             self.first_state,
             lookahead=self.lookahead,
-            new_search=new_search,
-            blank=self.blank,
+            output=alphabet.output,
+            new_search=partial(alphabet.new_search, num_beams),
+            blank=alphabet.blank,
             pause=round(PAUSE_SECONDS / self.step_seconds),
             choose=partial(choose, self.graphs, self.decoder) if "encode" in self.graphs else None,
         )
@@ -217,10 +226,10 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
         return [(answer["text"], answer["score"])]
 
     def answer(
-        self, recordings: list[Opened], new_listener: partial[Listener], return_timestamps: Timestamps
+        self, recordings: list[Opened], alphabet: Alphabet, num_beams: int, return_timestamps: Timestamps
     ) -> list[Transcript | Exception]:
         """Hear recordings side by side, a stretch of each at a time, until all have ended."""
-        listeners = [new_listener() for _ in recordings]
+        listeners = [self.new_listener(alphabet, num_beams) for _ in recordings]
         outcomes: dict[int, Transcript | Exception] = {}
         heard = {place: recording.frames for place, recording in enumerate(recordings)}
         while heard:
@@ -242,7 +251,7 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
         for place, listener in enumerate(listeners):
             if place not in outcomes:
                 listener.end_segment()
-                outcomes[place] = self.transcript(listener.segments, return_timestamps)
+                outcomes[place] = alphabet.transcript(listener.segments, return_timestamps)
         return [outcomes[place] for place in range(len(recordings))]
 
     def attend(
@@ -251,36 +260,9 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
         """Write recordings by attention alone."""
         frames = [chain([recording.frames], recording.rest) for recording in recordings]
         written = spell_together(self.graphs, frames, self.decoder, search)
-        return [one if isinstance(one, Exception) else self.transcript(one, return_timestamps) for one in written]
-
-    def transcript(self, segments: list[list[AlignedToken]], return_timestamps: Timestamps) -> Transcript:
-        """The answer of what was said in all segments."""
-        said = [word for segment in segments for word in words(segment, space=self.space)]
-        log_probs = [token.log_prob for word in said for token in word.tokens]
-        score = float(np.exp(np.mean(log_probs))) if log_probs else 1.0
-        answer = Transcript(text=" ".join(self.spell(word) for word in said), score=min(1.0, score))
-        if return_timestamps == "word":
-            answer["chunks"] = [self.chunk(self.spell(word), word.start, word.end, word.score) for word in said]
-        elif return_timestamps == "char":
-            tokens = [token for word in said for token in word.tokens]
-            answer["chunks"] = [
-                self.chunk(self.characters[one.token], one.start, one.end, min(1.0, float(np.exp(one.log_prob))))
-                for one in tokens
-            ]
-        return answer
-
-    def chunk(self, text: str, start: int, end: int, score: float) -> TranscriptChunk:
-        """A word or a character with its time in seconds."""
-        seconds = round(start * self.step_seconds, 3), round(end * self.step_seconds, 3)
-        return TranscriptChunk(text=text, timestamp=seconds, score=score)
-
-    def text(self, tokens: list[AlignedToken]) -> str:
-        """Words parted by single spaces."""
-        return " ".join(self.spell(word) for word in words(tokens, space=self.space))
-
-    def spell(self, word: Word) -> str:
-        """The letters of a word."""
-        return "".join(self.characters[token.token] for token in word.tokens)
+        return [
+            one if isinstance(one, Exception) else self.letters.transcript(one, return_timestamps) for one in written
+        ]
 
 
 class FrameReader(Iterator[np.ndarray]):

@@ -37,9 +37,9 @@ class Listener:
     """What has been heard of one recording.
 
     state: of the graph before any sound, `(layers, hidden_size)` for each of its names. lookahead: frames that the
-    model sees after those that it hears. new_search: begins a segment. blank: the token that says nothing.
-    pause: so many positions of blank end a segment. choose: what was said in a segment, from its frames and what its
-    search followed; by default what the search found best.
+    model sees after those that it hears. output: of the graph, which is searched. new_search: begins a segment. blank:
+    the token that says nothing. pause: so many positions of blank end a segment. choose: what was said in a segment,
+    from its frames and what its search followed; by default what the search found best.
     """
 
     def __init__(
@@ -47,13 +47,14 @@ class Listener:
         state: dict[str, np.ndarray],
         *,
         lookahead: int,
+        output: str,
         new_search: Callable[[], Search],
         blank: int,
         pause: int,
         choose: Callable[[np.ndarray, list[Candidate]], list[AlignedToken]] | None = None,
     ):
         self.state, self.lookahead = state, lookahead
-        self.new_search, self.blank, self.pause = new_search, blank, pause
+        self.output, self.new_search, self.blank, self.pause = output, new_search, blank, pause
         self.choose = choose
         self.frames = self.segment = NO_FRAMES
         self.search, self.start, self.position, self.silent = new_search(), 0, 0, 0
@@ -112,5 +113,5 @@ def hear_together(graph: Graph, listeners: Sequence[Listener], stretches: Sequen
     after = graph(**inputs, **state)
     for row, (listener, stretch) in enumerate(zip(listeners, stretches, strict=True)):
         listener.state = {name: after[f"next_{name}"][row] for name in state}
-        log_probs = after["log_probs"][row, : -(-stretch.length // SUBSAMPLING_FACTOR)]
+        log_probs = after[listener.output][row, : -(-stretch.length // SUBSAMPLING_FACTOR)]
         listener.hear(log_probs, stretch.features[: stretch.length])

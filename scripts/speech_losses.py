@@ -15,11 +15,18 @@ from showtell.scripts.datasets.speech_tensors import Batch
 # Else attention would soon be sure of each letter that it was taught, and of the wrong ones that it writes itself.
 LABEL_SMOOTHING = 0.1
 IGNORED = -100
+# Of the letters in what a recogniser that hears phonemes too is trained for.
+LETTERS_SHARE = 0.3
 
 
 def by_ctc(model: Model[SpectrogramEncoder, CTCDecoder], batch: Batch) -> Tensor:
-    """The negative log-likelihood of what was said, a character."""
-    return -model(batch.inputs, batch.tokens, batch.lengths).sum() / batch.lengths.sum()
+    """The negative log-likelihood of what was said, a character; or of both its letters and its phonemes, weighted."""
+    log_likelihoods = model(batch.inputs, batch.tokens, batch.lengths, *batch.pronounced)
+    if not batch.pronounced:
+        return -log_likelihoods.sum() / batch.lengths.sum()
+    spelled, pronounced = log_likelihoods
+    letters, phonemes = spelled.sum() / batch.lengths.sum(), pronounced.sum() / batch.pronounced[1].sum()
+    return -(LETTERS_SHARE * letters + (1 - LETTERS_SHARE) * phonemes)
 
 
 def by_attention(model: Model[SpectrogramEncoder, AttentionDecoder], batch: Batch) -> Tensor:

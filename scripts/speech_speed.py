@@ -16,9 +16,9 @@ import typer
 
 from showtell.bundle import Bundle
 from showtell.pipelines import pipeline
+from showtell.pipelines.alphabet import Alphabet, Timestamps
 from showtell.pipelines.answers import Transcript
-from showtell.pipelines.automatic_speech_recognition import AutomaticSpeechRecognition, Opened, Timestamps
-from showtell.pipelines.listening import Listener
+from showtell.pipelines.automatic_speech_recognition import AutomaticSpeechRecognition, Opened
 from showtell.pipelines.media.audio import read_audio
 from showtell.pipelines.media.log_mel import HOP_SAMPLES, WINDOW_SAMPLES, log_mel
 from showtell.pipelines.media.waveform import SAMPLE_RATE
@@ -104,11 +104,11 @@ class WatchedRecogniser(AutomaticSpeechRecognition):
             return super().read(source)
 
     def answer(
-        self, recordings: list[Opened], new_listener: partial[Listener], return_timestamps: Timestamps
+        self, recordings: list[Opened], alphabet: Alphabet, num_beams: int, return_timestamps: Timestamps
     ) -> list[Transcript | Exception]:
         """As the pipeline does, timed."""
         with self.answering:
-            return super().answer(recordings, new_listener, return_timestamps)
+            return super().answer(recordings, alphabet, num_beams, return_timestamps)
 
 
 def rates_in_words(rates: dict[str, float], seconds: float) -> str:

@@ -3,9 +3,10 @@
     python -m showtell.scripts.train_asr OUTPUT DATA...
 
 Each DATA folder holds `train`, and perhaps `dev`, with recordings and a `metadata.jsonl`; one that is named twice is
-heard twice in an epoch. The recogniser spells: it writes letters, and so words that it never heard. It is taught first
-by short recordings as they are, then by all, changed at random. A run that was stopped goes on when it is started
-again.
+heard twice in an epoch. The recogniser spells: it writes letters, and so words that it never heard. Of English it may
+hear phonemes too, with which a prior of words finds the words that are said so (`train_word_prior --phonemes`). It is
+taught first by short recordings as they are, then by all, changed at random. A run that was stopped goes on when it is
+started again.
 
 The decoder is CTC, which hears streams; or attention, which reads a whole sentence before it writes; or both over one
 network, of which CTC hears and attention helps to choose the words.
@@ -44,19 +45,25 @@ from showtell.pipelines.runtime import TorchGraph, cores
 from showtell.pipelines.spelling import MOST_TOKENS
 from showtell.pipelines.writing import write
 from showtell.scripts.datasets.batches import ByLength
+from showtell.scripts.datasets.pronunciations import PHONEMES, pronounce
 from showtell.scripts.datasets.speech import Utterance, characters_of, read_utterances
 from showtell.scripts.datasets.speech_tensors import FRAMES, Batch, Speech, keep_samples
-from showtell.scripts.datasets.splices import Splicer, keep_cuts
+from showtell.scripts.datasets.splices import Splicer, Spoken, keep_cuts
 from showtell.scripts.hearing import open_listener
 from showtell.scripts.speech_losses import by_attention, by_both, by_ctc
 from showtell.scripts.training import Settings, fit
 from showtell.scripts.warm_start import blend, warm_start
+
+# The tokens of letters, and of phonemes if they are heard.
+Vocabularies = tuple[Mapping[str, int], Mapping[str, int]]
 
 BLANK, START, END = "<blank>", "<start>", "<end>"
 # Letters follow from sounds: what is long, noisy or blotted hides it. 1,250 batches of that had not taught it where 450
 # of short recordings, unchanged, did.
 FIRST_SECONDS = 3.2
 DROPOUT = 0.3
+# How much faster a layer of phonemes learns over a network that has learnt to spell.
+NEW_LAYER = 4.0
 # Of a decoder that attends.
 ATTENDING = {"embedding_size": 128, "attention_size": 128}
 
@@ -91,6 +98,7 @@ def main(
         int | None, typer.Option(help="Units of a layer: 320, or as START has; of more, units are added.", min=1)
     ] = None,
     num_layers: Annotated[int, typer.Option(help="Of a new recogniser.")] = 3,
+    phonemes: Annotated[bool, typer.Option(help="Hear phonemes of English, too, by CTC.")] = False,
     first_epochs: Annotated[int, typer.Option(help="Over short recordings, unchanged.")] = 8,
     epochs: Annotated[int, typer.Option(help="Over all recordings, changed at random.")] = 30,
     batch_seconds: Annotated[float, typer.Option(help="Speech in a batch; a GPU hears ten times more at once.")] = 61.5,
@@ -106,30 +114,36 @@ def main(
     # Data.
     if start_share > 0 and start is None:
         raise typer.BadParameter("--start-share: of a model to go on from; name it by --start.")
+    if phonemes and decoder != Decoder.CTC:
+        raise typer.BadParameter(f"--phonemes: {decoder} writes letters alone; ctc would do.")
     if len({folder.name for folder in data}) < len(set(data)):
         raise typer.BadParameter("DATA: two folders have the same name, by which they are kept; others would do.")
     train = {folder.name: read_utterances(folder / "train") for folder in data}
     dev = {folder.name: read_utterances(folder / "dev") for folder in data if (folder / "dev").exists()}
 
     # Model.
+    added = PHONEMES if phonemes else ""
     if start is None:
         texts = (utterance.text for part in train.values() for utterance in part)
-        model = new_recogniser(decoder, spelling(texts, ends=decoder != Decoder.CTC), hidden_size or 320, num_layers)
+        letters = spelling(texts, ends=decoder != Decoder.CTC)
+        model = new_recogniser(decoder, letters, hidden_size or 320, num_layers, added)
     else:
-        model = warm_start(start, dropout=DROPOUT, hidden_size=hidden_size)
+        model = warm_start(start, dropout=DROPOUT, hidden_size=hidden_size, phonemes=added)
     begun = copy.deepcopy(model)
     tokenizer = model.tokenizer
     assert tokenizer is not None, "a recogniser spells"
 
     # Training.
     align = open_listener(aligner) if aligner else None
+    heard_too = model.decoder.config.get("phonemes", "")
+    vocabularies = tokenizer.get_vocab(), {symbol: token for token, symbol in enumerate(heard_too, 1)}
+    as_speech = partial(as_dataset, vocabularies=vocabularies)
     parts = {
-        name: as_dataset(part, tokenizer, runs / f"{name}.train", change=True, aligner=align)
-        for name, part in train.items()
+        name: as_speech(part, file=runs / f"{name}.train", change=True, aligner=align) for name, part in train.items()
     }
     heard = [parts[folder.name] for folder in data]
-    tested = {name: as_dataset(part, tokenizer, runs / f"{name}.dev", change=False) for name, part in dev.items()}
-    score = partial(score_recogniser, parts=tested, tokenizer=tokenizer)
+    tested = {name: as_speech(part, file=runs / f"{name}.dev", change=False) for name, part in dev.items()}
+    score = partial(score_recogniser, parts=tested, vocabularies=vocabularies)
     settings = Settings(
         epochs,
         learning_rate,
@@ -144,7 +158,8 @@ def main(
     done = iter(range(first_epochs))
     loss, in_batches = LOSSES[decoder], partial(as_batches, frames=round(batch_seconds / FRAME_SECONDS))
     fit(model, in_batches(clear), loss, lambda _: {"epoch": next(done)}, first, runs / "first")
-    fit(model, in_batches(heard), loss, score, settings, runs / "recogniser")
+    rates = {"decoder.pronounce": NEW_LAYER * learning_rate} if start and phonemes else {}
+    fit(model, in_batches(heard), loss, score, settings, runs / "recogniser", learning_rates=rates)
     blend(model, begun, start_share)
     model.save(output, terms=terms)
 
@@ -158,20 +173,29 @@ def spelling(texts: Iterable[str], *, ends: bool = False) -> Tokenizer:
 
 def as_dataset(
     utterances: Sequence[Utterance],
-    tokenizer: Tokenizer,
+    vocabularies: Vocabularies,
     file: Path,
     *,
     change: bool,
     aligner: AutomaticSpeechRecognition | None = None,
 ) -> Speech:
-    """Recordings with their texts spelled, decoded once into `file`, and spliced if there is an aligner."""
-    numbers = tokenizer.get_vocab()
-    texts = [[numbers[character] for character in one.text if character in numbers] for one in utterances]
+    """Recordings with their words as tokens, decoded once into `file`, and spliced if there is an aligner.
+
+    vocabularies: the tokens of letters, and of phonemes if they are to be heard.
+    """
+    letters, phonemes = vocabularies
+    texts = []
+    for words in (one.text.split() for one in utterances):
+        said = pronounce(" ".join(words)) if phonemes else words
+        spelled = [[letters[letter] for letter in word if letter in letters] for word in words]
+        spoken = [[phonemes[symbol] for symbol in word if symbol in phonemes] for word in said]
+        texts.append([*map(Spoken, spelled, spoken)])
     sounds, splicer = keep_samples(utterances, file), None
     if aligner is not None:
-        cuts = keep_cuts(aligner, sounds, utterances, file.with_name(f"{file.name}.cuts.json"))
+        cuts = keep_cuts(aligner, sounds, utterances, file.with_name(f"{file.name}.word_cuts.json"))
         splicer = Splicer(sounds, texts, cuts, [one.speaker for one in utterances])
-    return Speech(sounds, texts, change=change, splicer=splicer)
+    of_letters, of_phonemes = ([vocabulary[" "]] if " " in vocabulary else [] for vocabulary in vocabularies)
+    return Speech(sounds, texts, spaces=(of_letters, of_phonemes), change=change, splicer=splicer)
 
 
 def as_batches(parts: Sequence[Speech], frames: int) -> DataLoader:
@@ -188,22 +212,22 @@ def as_batches(parts: Sequence[Speech], frames: int) -> DataLoader:
 
 
 def new_recogniser(
-    kind: Decoder, tokenizer: Tokenizer, hidden_size: int, num_layers: int
+    kind: Decoder, tokenizer: Tokenizer, hidden_size: int, num_layers: int, phonemes: str = ""
 ) -> Model[SpectrogramEncoder, Any]:
     """An untrained recogniser with a decoder of a kind."""
     encoder = SpectrogramEncoder()
-    decoder = new_decoder(kind, encoder.width, tokenizer, hidden_size, num_layers)
+    decoder = new_decoder(kind, encoder.width, tokenizer, hidden_size, num_layers, phonemes)
     return compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer)
 
 
 def new_decoder(
-    kind: Decoder, width: int, tokenizer: Tokenizer, hidden_size: int, num_layers: int
+    kind: Decoder, width: int, tokenizer: Tokenizer, hidden_size: int, num_layers: int, phonemes: str = ""
 ) -> CTCDecoder | AttentionDecoder:
     """A decoder of a kind for memories of a width."""
     sizes: dict[str, Any] = {"memory_width": width, "vocabulary_size": (size := tokenizer.get_vocab_size())}
     sizes |= {"hidden_size": hidden_size, "dropout": DROPOUT}
     if kind == Decoder.CTC:
-        return CTCDecoder(num_layers=num_layers, **sizes)
+        return CTCDecoder(num_layers=num_layers, phonemes=phonemes, **sizes)
     sizes |= {"start": size - 2, "end": size - 1, **ATTENDING}
     if kind == Decoder.JOINT:
         return JointDecoder(num_layers=num_layers, **sizes)
@@ -212,33 +236,36 @@ def new_decoder(
 
 @torch.no_grad()
 def score_recogniser(
-    model: Model[SpectrogramEncoder, Any], parts: Mapping[str, Speech], tokenizer: Tokenizer
+    model: Model[SpectrogramEncoder, Any], parts: Mapping[str, Speech], vocabularies: Vocabularies
 ) -> dict[str, float]:
     """One less the word error rate of what is written greedily, of each part and of all words.
 
-    Of a joint decoder that is what CTC writes.
+    Of a joint decoder that is what CTC writes. Of one that hears phonemes a word is right if all its phonemes are.
     """
     written_by = write_by_ctc if isinstance(model.decoder, CTCDecoder) else write_by_attention
-    characters = {number: token for token, number in tokenizer.get_vocab().items()}
+    letters, phonemes = vocabularies
+    symbols = {token: symbol for symbol, token in (phonemes or letters).items()}
     device = next(model.parameters()).device
     said: dict[str, list[str]] = {}
     written: dict[str, list[str]] = {}
     for name, part in parts.items():
-        said[name] = ["".join(characters[token] for token in text) for text in part.texts]
-        written[name] = []
+        said[name], written[name] = [], []
         for batch in DataLoader(part, batch_size=16, collate_fn=Speech.collate):
             there: Any = send_to_device(batch, device)
-            for tokens in written_by(model, there):
-                written[name].append("".join(characters[token] for token in tokens).strip())
+            tokens, lengths = batch.pronounced or (batch.tokens, batch.lengths)
+            texts = [text[:length] for text, length in zip(tokens.tolist(), lengths.tolist(), strict=True)]
+            for kept, found in ((said[name], texts), (written[name], written_by(model, there))):
+                kept += ("".join(symbols[token] for token in text).strip() for text in found)
     figures = {name: 1 - float(jiwer.wer(said[name], written[name])) for name in parts}
     reference, hypothesis = ([text for texts in of.values() for text in texts] for of in (said, written))
     return {"word_accuracy": 1 - float(jiwer.wer(reference, hypothesis)), **figures}
 
 
 def write_by_ctc(model: Model[SpectrogramEncoder, CTCDecoder], batch: Batch) -> list[list[int]]:
-    """The texts of the best paths."""
+    """The texts of the best paths, in phonemes if it hears those."""
     memory = model.encoder(**batch.inputs)
-    log_probs, _ = model.decoder.answer(memory, model.decoder.init_state(len(memory.mask)))
+    said, _ = model.decoder.answer(memory, model.decoder.init_state(len(memory.mask)))
+    log_probs = said.get("phoneme_log_probs", said["log_probs"])
     found = greedy(log_probs.float().numpy(force=True), memory.mask.sum(dim=1).numpy(force=True))
     return [[one.token for one in tokens] for tokens in found]
 

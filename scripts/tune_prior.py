@@ -18,9 +18,8 @@ import numpy as np
 import typer
 
 from showtell.bundle import add_prior
-from showtell.decoders.ctc import Search
 from showtell.decoders.word_prior import WordPrior
-from showtell.pipelines.automatic_speech_recognition import AutomaticSpeechRecognition
+from showtell.pipelines.alphabet import NUM_BEAMS, Alphabet
 from showtell.pipelines.media.audio import read_audio
 from showtell.scripts.datasets.speech import Utterance, read_utterances
 from showtell.scripts.hearing import hear, open_listener
@@ -30,7 +29,7 @@ Numbers = Annotated[list[float], typer.Option(help="To try.")]
 
 
 class Heard(NamedTuple):
-    """Recordings, and what the network heard in each, `(positions, vocabulary)`."""
+    """Recordings, and what the network heard in each, `(positions, tokens)`."""
 
     utterances: list[Utterance]
     log_probs: list[np.ndarray]
@@ -46,19 +45,18 @@ def main(
 ) -> None:
     """Weigh a prior of words against what a recogniser hears, and put it beside the recogniser."""
     recognise = open_listener(model)
+    alphabet = recognise.phonemes or recognise.letters
     sets = []
     for utterances in map(read_utterances, dev):
-        sets.append(Heard(utterances, [hear(recognise, read_audio(one.file).samples) for one in utterances]))
+        sets.append(Heard(utterances, [hear(recognise, read_audio(one.file).samples, alphabet) for one in utterances]))
     every = np.concatenate([log_probs for one in sets for log_probs in one.log_probs])
     token_prior = np.exp(every).mean(axis=0)
     best, chosen = np.inf, (0.0, 0.0, 0.0)
     print("| weight | bonus | token weight | WER |\n| ---: | ---: | ---: | ---: |")
     for weight, bonus, token_weight in product(weights, bonuses, token_weights):
-        words = WordPrior.open(prior, recognise.characters, weight=weight, bonus=bonus)
-        offsets = -token_weight * np.log(token_prior)
-        wer = fmean(
-            float(score_transcripts([*write(recognise, one, words, offsets)], one.utterances)["wer"]) for one in sets
-        )
+        words = WordPrior.open(prior, alphabet.symbols, weight=weight, bonus=bonus)
+        weighed = alphabet.known_by(words, -token_weight * np.log(token_prior))
+        wer = fmean(float(score_transcripts([*write(weighed, one)], one.utterances)["wer"]) for one in sets)
         print(f"| {weight:g} | {bonus:g} | {token_weight:g} | {wer:.4f} |", flush=True)
         if wer < best:
             best, chosen = wer, (weight, bonus, token_weight)
@@ -66,12 +64,12 @@ def main(
     add_prior(model, prior, weight=weight, bonus=bonus, token_weight=token_weight, token_prior=token_prior.tolist())
 
 
-def write(recognise: AutomaticSpeechRecognition, heard: Heard, prior: WordPrior, offsets: np.ndarray) -> Iterator[str]:
+def write(alphabet: Alphabet, heard: Heard) -> Iterator[str]:
     """The texts of what was heard."""
     for log_probs in heard.log_probs:
-        search = Search(prior, blank=recognise.blank, offsets=offsets)
+        search = alphabet.new_search(NUM_BEAMS)
         search.advance(log_probs)
-        yield recognise.text(search.finish())
+        yield alphabet.text(search.finish())
 
 
 if __name__ == "__main__":

@@ -13,14 +13,23 @@ from showtell.encoders.spectrogram import SpectrogramEncoder
 from showtell.errors import InputError
 
 
-def warm_start(folder: Path, *, dropout: float, hidden_size: int | None = None) -> Model[SpectrogramEncoder, Any]:
-    """A saved recogniser, to go on with another dropout, and with more units if `hidden_size` says so.
+def warm_start(
+    folder: Path, *, dropout: float, hidden_size: int | None = None, phonemes: str = ""
+) -> Model[SpectrogramEncoder, Any]:
+    """A saved recogniser, to go on with another dropout, with more units if `hidden_size` says so, and with phonemes.
+
+    phonemes: that it shall hear too, untrained if it did not before.
 
     Raises `InputError` for a hidden size that `widened` refuses.
     """
     saved = load(folder)
-    decoder = type(saved.decoder)(**(saved.decoder.config | {"dropout": dropout}))
-    decoder.load_state_dict(saved.decoder.state_dict())
+    before, weights = saved.decoder.config, saved.decoder.state_dict()
+    added = {"phonemes": phonemes} if phonemes else {}
+    decoder = type(saved.decoder)(**(before | {"dropout": dropout} | added))
+    if phonemes and phonemes != before["phonemes"]:
+        known = {name: value for name, value in weights.items() if not name.startswith("pronounce.")}
+        weights = decoder.state_dict() | known
+    decoder.load_state_dict(weights)
     if hidden_size not in (None, decoder.config["hidden_size"]):
         decoder = widened(decoder, hidden_size)
     return compose(encoder=saved.encoder, decoder=decoder, tokenizer=saved.tokenizer)
@@ -52,8 +61,10 @@ def widened(decoder: CTCDecoder, hidden_size: int) -> CTCDecoder:
             after[:, :units, :units] = before[:, :, :units]
             after[:, :units, hidden_size : hidden_size + inputs] = before[:, :, units:]
             new.bias.unflatten(0, (-1, hidden_size))[:, :units] = old.bias.unflatten(0, (-1, units))
-    wide.output.weight.zero_()[:, :units] = decoder.output.weight
-    wide.output.bias.copy_(decoder.output.bias)
+    for old, new in ((decoder.output, wide.output), (decoder.pronounce, wide.pronounce)):
+        if old is not None and new is not None:
+            new.weight.zero_()[:, :units] = old.weight
+            new.bias.copy_(old.bias)
     return wide
 
 

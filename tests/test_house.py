@@ -25,7 +25,7 @@ FLOORS = (
 )
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 # Of the decoders, those that run at answering: NumPy.
-NUMPY = ("alignment", "beams", "ctc", "linear_chain", "ngram", "prefixes", "search", "tags", "word_prior")
+NUMPY = ("alignment", "beams", "ctc", "lexicon", "linear_chain", "ngram", "prefixes", "search", "tags", "word_prior")
 NUMPY_DECODERS = {f"showtell.decoders.{name}" for name in NUMPY}
 HEAVY = {
     "accelerate", "datasets", "onnx", "onnx_ir", "onnxscript", "pandas", "scipy", "timm", "torch", "torchaudio",

@@ -27,11 +27,18 @@ MOST_DIFFERENCE = 0.15
 QUIET_SAMPLES = 320
 
 
+class Spoken(NamedTuple):
+    """A word as tokens: its letters, and its phonemes where a recogniser hears those."""
+
+    letters: list[int]
+    phonemes: list[int]
+
+
 class Cut(NamedTuple):
-    """A place between two words: so many samples lie before it, and so many tokens, with the space."""
+    """A place between two words: so many samples lie before it, and so many words."""
 
     sample: int
-    token: int
+    word: int
 
 
 def keep_cuts(
@@ -43,14 +50,16 @@ def keep_cuts(
     """
     if not file.exists():
         recordings = Counter(one.speaker for one in utterances if one.speaker)
-        tokens = {character: token for token, character in enumerate(recognise.characters)}
+        letters = recognise.letters
+        tokens = {character: token for token, character in enumerate(letters.symbols)}
+        (space,) = letters.spaces
         step = round(recognise.step_seconds * SAMPLE_RATE)
         found: list[list[Cut]] = [[] for _ in utterances]
         for cuts, sound, one in zip(found, sounds, utterances, strict=True):
             if recordings[one.speaker] > 1 and tokens.keys() >= set(one.text):
-                log_probs = hear(recognise, to_mono(sound, one.file.name))
+                log_probs = hear(recognise, to_mono(sound, one.file.name), letters)
                 cuts += find_cuts(
-                    sound, [tokens[character] for character in one.text], log_probs, space=recognise.space, step=step
+                    sound, [tokens[character] for character in one.text], log_probs, space=space, step=step
                 )
         file.write_text(json.dumps(found))
     return [[Cut(*cut) for cut in cuts] for cuts in json.loads(file.read_text())]
@@ -68,12 +77,12 @@ def find_cuts(sound: np.ndarray, tokens: Sequence[int], log_probs: np.ndarray, *
         said = align(log_probs, tokens)
     except InputError:
         return []
-    cuts = []
+    cuts: list[Cut] = []
     for place in range(1, len(said) - 1):
         if said[place].token == space:
             start, end = said[place - 1].end * step, said[place + 1].start * step
             start = min(start, end)
-            cuts.append(Cut(start + quietest(sound[start : max(end, start + QUIET_SAMPLES)]), place + 1))
+            cuts.append(Cut(start + quietest(sound[start : max(end, start + QUIET_SAMPLES)]), len(cuts) + 1))
     return cuts
 
 
@@ -88,13 +97,14 @@ def quietest(sound: np.ndarray) -> int:
 class Splicer:
     """Draws endings for recordings' beginnings.
 
-    sounds, texts, cuts, speakers: of each recording. One whose speaker is not known, "", is left alone.
+    sounds, texts, cuts, speakers: of each recording; a text is its words. One whose speaker is not known, "", is left
+    alone.
     """
 
     def __init__(
         self,
         sounds: Sequence[np.ndarray],
-        texts: Sequence[Sequence[int]],
+        texts: Sequence[Sequence[Spoken]],
         cuts: Sequence[Sequence[Cut]],
         speakers: Sequence[str],
     ):
@@ -104,7 +114,7 @@ class Splicer:
             if speaker and cuts[place]:
                 self.by_speaker[speaker].append(place)
 
-    def draw(self, place: int, rng: np.random.Generator) -> tuple[np.ndarray, Sequence[int]]:
+    def draw(self, place: int, rng: np.random.Generator) -> tuple[np.ndarray, Sequence[Spoken]]:
         """A recording with another ending of about the same length, and its text; or as it is, if there is none."""
         sound, text = self.sounds[place], self.texts[place]
         if not self.cuts[place] or not (others := self.by_speaker[self.speakers[place]]):
@@ -116,4 +126,4 @@ class Splicer:
         if abs(len(self.sounds[other]) - there.sample - rest) > MOST_DIFFERENCE * len(sound):
             return sound, text
         joined = np.concatenate([sound[: cut.sample], self.sounds[other][there.sample :]])
-        return joined, [*text[: cut.token], *self.texts[other][there.token :]]
+        return joined, [*text[: cut.word], *self.texts[other][there.word :]]

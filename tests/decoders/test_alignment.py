@@ -101,11 +101,11 @@ def test_a_token_that_is_none_is_refused(token: int) -> None:
 def test_words_are_what_stands_between_spaces() -> None:
     said = [AlignedToken(*token) for token in [(1, 0, 1, 0.0), (5, 2, 3, -1.0), (6, 3, 5, -2.0), (1, 5, 6, 0.0)]]
     said += [AlignedToken(1, 7, 8, 0.0), AlignedToken(7, 9, 10, -0.5)]
-    assert words(said, space=1) == [Word((said[1], said[2])), Word((said[5],))]
-    first, second = words(said, space=1)
+    assert words(said, spaces={1}) == [Word((said[1], said[2]), 1), Word((said[5],))]
+    first, second = words(said, spaces={1})
     assert (first.start, first.end, first.score) == (2, 5, pytest.approx(math.exp(-1.5)))
     assert (second.start, second.end, second.score) == (9, 10, pytest.approx(math.exp(-0.5)))
-    assert words([], space=1) == words(said[:1], space=1) == []
+    assert words([], spaces={1}) == words(said[:1], spaces={1}) == []
 
 
 def test_a_confidence_is_a_probability() -> None:

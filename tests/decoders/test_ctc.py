@@ -48,7 +48,10 @@ def enumerate_texts(log_probs: np.ndarray, blank: int = 0) -> dict[tuple[int, ..
 class Texts:
     """A prior without opinion, to which all texts have futures of their own."""
 
-    raising = range(9)
+    heard_as = None
+
+    def __init__(self):
+        self.raising = dict.fromkeys(range(9), 3.0)
 
     def start(self) -> tuple[int, ...]:
         return ()
@@ -59,21 +62,22 @@ class Texts:
     def advance(self, state: tuple[int, ...], token: int) -> tuple[int, ...]:
         return (*state, token)
 
-    def end(self, state: tuple[int, ...]) -> float:
-        return 1.0
+    def end(self, state: tuple[int, ...]) -> tuple[float, int | None]:
+        return 1.0, None
 
 
 class Bigrams(Texts):
     """A prior that knows how often one token follows another, and ends a text."""
 
     def __init__(self, vocabulary: int, seed: int):
+        super().__init__()
         self.table = np.random.default_rng(seed).uniform(0, 3, (vocabulary, vocabulary + 1))
 
     def factor(self, state: tuple[int, ...], token: int) -> float:
         return float(self.table[(0, *state)[-1], token])
 
-    def end(self, state: tuple[int, ...]) -> float:
-        return float(self.table[(0, *state)[-1], -1])
+    def end(self, state: tuple[int, ...]) -> tuple[float, int | None]:
+        return float(self.table[(0, *state)[-1], -1]), None
 
     def of(self, text: tuple[int, ...]) -> float:
         steps = [self.table[pair] for pair in pairwise((0, *text))]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -31,7 +32,7 @@ def random_memory(lengths: list[int], positions: int = 6) -> Memory:
 
 
 def answer(decoder: CTCDecoder, memory: Memory) -> torch.Tensor:
-    return decoder.answer(memory, decoder.init_state(len(memory.mask)))[0]
+    return decoder.answer(memory, decoder.init_state(len(memory.mask)))[0]["log_probs"]
 
 
 def collapse(path: tuple[int, ...], blank: int) -> tuple[int, ...]:
@@ -72,15 +73,45 @@ def test_a_padded_row_gets_what_it_gets_alone_and_its_padding_is_blank() -> None
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 @torch.no_grad()
 def test_chunks_are_heard_as_the_whole_is(cell: str) -> None:
-    decoder = CTCDecoder(memory_width=5, vocabulary_size=3, hidden_size=6, num_layers=2, cell=cell).eval()
+    sizes: dict[str, Any] = {"memory_width": 5, "vocabulary_size": 3, "hidden_size": 6, "num_layers": 2}
+    decoder = CTCDecoder(cell=cell, phonemes=" ab", **sizes).eval()
     memory = random_memory([7, 7], positions=7)
     whole, end = decoder.answer(memory, decoder.init_state(2))
     state, parts = decoder.init_state(2), []
     for features, mask in zip(memory.features.split(3, dim=1), memory.mask.split(3, dim=1), strict=True):
         part, state = decoder.answer(Memory(features, mask), state)
         parts.append(part)
-    torch.testing.assert_close(torch.cat(parts, dim=1), whole)
+    for output in ("log_probs", "phoneme_log_probs"):
+        torch.testing.assert_close(torch.cat([part[output] for part in parts], dim=1), whole[output])
     torch.testing.assert_close(state, end)
+
+
+@torch.no_grad()
+def test_phonemes_are_heard_beside_letters() -> None:
+    decoder = CTCDecoder(memory_width=5, vocabulary_size=3, blank=2, hidden_size=6, phonemes=" ab", dropout=0.0)
+    memory, tokens, lengths = random_memory([6, 4]), torch.tensor([[1, 0], [0, 1]]), torch.tensor([2, 1])
+    spelled, pronounced = decoder(memory, tokens, lengths, torch.tensor([[3, 1, 2], [2, 3, 2]]), torch.tensor([3, 2]))
+    both, _ = decoder.answer(memory, decoder.init_state(2))
+    assert both["phoneme_log_probs"].shape == (2, 6, 4)
+    assert (both["phoneme_log_probs"][1, 4:].exp() == torch.tensor([1.0, 0, 0, 0])).all()
+
+    letters = CTCDecoder(memory_width=5, vocabulary_size=3, blank=2, hidden_size=6, dropout=0.0)
+    letters.load_state_dict({name: decoder.state_dict()[name] for name in letters.state_dict()})
+    torch.testing.assert_close(letters(memory, tokens, lengths), spelled)
+    torch.testing.assert_close(answer(letters, memory), both["log_probs"])
+
+    phonemes = CTCDecoder(memory_width=5, vocabulary_size=4, hidden_size=6, dropout=0.0)
+    weights = decoder.state_dict() | {
+        f"output.{part}": decoder.state_dict()[f"pronounce.{part}"] for part in ("weight", "bias")
+    }
+    phonemes.load_state_dict({name: weights[name] for name in phonemes.state_dict()})
+    alone = phonemes(memory, torch.tensor([[3, 1, 2], [2, 3, 2]]), torch.tensor([3, 2]))
+    torch.testing.assert_close(alone, pronounced)
+
+
+def test_a_token_that_is_not_there_is_refused() -> None:
+    with pytest.raises(InputError, match="tokens: from 0 to 2 would do"):
+        random_decoder()(random_memory([6]), torch.tensor([[1, 3]]), torch.tensor([2]))
 
 
 def test_a_text_too_long_for_its_frames_spoils_no_batch() -> None:
@@ -103,7 +134,9 @@ def test_training_makes_a_text_probable() -> None:
 
 
 def test_it_is_rebuilt_from_its_config() -> None:
-    decoder = CTCDecoder(memory_width=5, vocabulary_size=3, blank=1, hidden_size=6, cell="gru", dropout=0.1)
+    decoder = CTCDecoder(
+        memory_width=5, vocabulary_size=3, blank=1, hidden_size=6, cell="gru", dropout=0.1, phonemes=" æ"
+    )
     config = json.loads(json.dumps(decoder.config))
     assert CTCDecoder(**config).config == decoder.config
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from showtell.decoders.ngram import BOUNDARY, TENTH_BIT, Level, NGram, Outlook
+from showtell.decoders.ngram import BOUNDARY, TENTH_BIT, Level, NGram
 
 
 def levels(*tables: dict[tuple[int, ...], tuple[int, int]]) -> NGram:
@@ -50,20 +50,6 @@ MODEL = levels(
 def test_what_is_not_in_the_table_is_backed_off(context: tuple[int, ...], token: int, tenth_bits: int) -> None:
     assert MODEL.log_prob(context, token) == pytest.approx(-tenth_bits * TENTH_BIT)
     assert pytest.approx(math.log(2) / 10) == TENTH_BIT
-
-
-@pytest.mark.parametrize("context", [(), (0,), (1,), (3,), (0, 1), (1, 2), (2, 1), (2,)])
-def test_an_outlook_sums_what_is_expected_of_each_token(context: tuple[int, ...]) -> None:
-    outlook = outlook_after(context)
-    probs = [math.exp(MODEL.log_prob(context, token)) for token in range(4)]
-    np.testing.assert_allclose(outlook.probabilities(np.arange(4)), probs)
-    for first in range(5):
-        for end in range(first, 5):
-            assert outlook.of_range(first, end) == pytest.approx(sum(probs[first:end]), abs=1e-12)
-
-
-def outlook_after(context: tuple[int, ...]) -> Outlook:
-    return MODEL.outlook(context, outlook_after(context[1:]) if context else None)
 
 
 @pytest.mark.parametrize(

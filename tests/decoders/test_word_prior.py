@@ -8,8 +8,9 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import numpy as np
 import pytest
 
-from showtell.decoders import word_prior
+from showtell.decoders import lexicon
 from showtell.decoders.ctc import Search
+from showtell.decoders.lexicon import Lexicon
 from showtell.decoders.ngram import BOUNDARY, NGram
 from showtell.decoders.word_prior import FIRST_WORD, UNKNOWN, WordPrior
 from showtell.errors import InputError, ModelError
@@ -34,10 +35,12 @@ WORDS = train(2, FIRST_WORD + len(VOCABULARY), [[number(word) for word in one.sp
 SPELLING = train(2, 4, [["abc".index(letter) + 1 for letter in word] for word in ("bb", "cc", "b", "cab")])
 
 
+KNOWN = WORDS.probabilities[FIRST_WORD:]
+SPELLED = Lexicon(VOCABULARY, KNOWN, unknown=float(WORDS.probabilities[UNKNOWN]), spelling=SPELLING, alphabet="abc")
+
+
 def open_prior(weight: float = 1.0, bonus: float = 0.0) -> WordPrior:
-    return WordPrior(
-        CHARACTERS, VOCABULARY, WORDS, spelling=SPELLING, alphabet="abc", weight=weight, bonus=bonus
-    )  # fmt: skip
+    return WordPrior(CHARACTERS, SPELLED, WORDS, weight=weight, bonus=bonus)
 
 
 def prior_of(prior: WordPrior, text: str) -> float:
@@ -46,7 +49,9 @@ def prior_of(prior: WordPrior, text: str) -> float:
     for character in text:
         product *= prior.factor(state, token := CHARACTERS.index(character))
         state = prior.advance(state, token)
-    return product * prior.end(state)
+    factor, unheard = prior.end(state)
+    assert unheard is None
+    return product * factor
 
 
 def log_probability(text: str) -> float:
@@ -72,7 +77,7 @@ def test_a_text_is_as_probable_as_its_words(text: str) -> None:
 
 
 def test_a_strange_letter_is_improbable_and_not_impossible() -> None:
-    prior = WordPrior([*CHARACTERS, "z"], VOCABULARY, WORDS, spelling=SPELLING, alphabet="abc")
+    prior = WordPrior([*CHARACTERS, "z"], SPELLED, WORDS)
     assert 0 < prior.factor(prior.advance(prior.start(), 2), 5) < 1e-6
 
 
@@ -82,24 +87,22 @@ def test_spaces_between_words_count_as_one() -> None:
         assert prior_of(prior, text) == pytest.approx(prior_of(prior, "a ab"))
 
 
-@pytest.mark.parametrize("before", ["", "ab", "ca", "bb"])
-def test_a_beginning_is_as_probable_as_all_words_that_begin_so(before: str) -> None:
+@pytest.mark.parametrize("before", ["", "ab ", "ca ab "])
+def test_a_beginning_is_as_probable_as_all_words_that_begin_so_whatever_was_said_before(before: str) -> None:
     prior = open_prior()
-    state, context = prior.start(), WORDS.advance((), BOUNDARY)
-    for character in f"{before} " if before else "":
+    state = prior.start()
+    for character in before:
         state = prior.advance(state, CHARACTERS.index(character))
-    if before:
-        context = WORDS.advance(context, number(before))
     expected = 1.0
     for text in ("a", "ab", "abc", "abcb"):
         factor = prior.factor(state, CHARACTERS.index(text[-1]))
         state = prior.advance(state, CHARACTERS.index(text[-1]))
-        known = sum(math.exp(WORDS.log_prob(context, number(word))) for word in VOCABULARY if word.startswith(text))
+        known = sum(math.exp(WORDS.log_prob((), number(word))) for word in VOCABULARY if word.startswith(text))
         letters, spelled = SPELLING.advance((), BOUNDARY), 0.0
         for letter in text:
             spelled += SPELLING.log_prob(letters, "abc".index(letter) + 1)
             letters = SPELLING.advance(letters, "abc".index(letter) + 1)
-        shorter, expected = expected, known + math.exp(WORDS.log_prob(context, UNKNOWN) + spelled)
+        shorter, expected = expected, known + math.exp(WORDS.log_prob((), UNKNOWN) + spelled)
         assert factor == pytest.approx(expected / shorter)
 
 
@@ -108,7 +111,7 @@ def test_letters_never_raise_the_prior() -> None:
     for text in product(range(1, len(CHARACTERS)), repeat=4):
         state = prior.start()
         for token in text:
-            assert prior.factor(state, token) <= 1 or token in prior.raising
+            assert prior.factor(state, token) <= prior.raising.get(token, 1.0)
             state = prior.advance(state, token)
 
 
@@ -126,8 +129,8 @@ def test_a_list_with_a_word_that_cannot_be_spelled_is_refused(word: str) -> None
 
 
 def test_characters_without_a_space_are_refused() -> None:
-    with pytest.raises(InputError, match="characters with a space would do"):
-        WordPrior(CHARACTERS[2:], VOCABULARY, WORDS)
+    with pytest.raises(InputError, match="symbols with a space would do"):
+        WordPrior(CHARACTERS[2:], SPELLED, WORDS)
 
 
 def frames(*said: dict[str, float]) -> np.ndarray:
@@ -163,19 +166,22 @@ def test_forgetting_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = np.random.default_rng(0).normal(0, 1.5, (60, len(CHARACTERS)))
     log_probs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
     expected = hear(open_prior(), log_probs)
-    monkeypatch.setattr(word_prior, "BEGINNINGS", 3)
-    monkeypatch.setattr(word_prior, "EXPECTATIONS", 12)
+    monkeypatch.setattr(lexicon, "BEGINNINGS", 3)
     assert hear(open_prior(), log_probs) == expected and " " in expected
 
 
 def test_what_it_remembers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(word_prior, "EXPECTATIONS", 50)
-    prior = WordPrior.of_list(CHARACTERS, ["".join(word) for word in product("abc", repeat=4)])  # of no words before
+    monkeypatch.setattr(lexicon, "BEGINNINGS", 50)
+    prior = WordPrior.of_list(CHARACTERS, ["".join(word) for word in product("abc", repeat=4)])
+
+    def remembered(begun: lexicon.Beginning) -> int:
+        return 1 + sum(map(remembered, begun.longer.values()))
+
     for text in product(range(2, len(CHARACTERS)), repeat=4):
         state = prior.start()
         for token in text:
             state = prior.advance(state, token)
-        assert sum(len(expectation.known) for expectation in prior.after.values()) <= 50
+        assert remembered(prior.lexicon.nothing) <= 51
 
 
 def test_it_is_saved_and_opened(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import io
 import json
 import shutil
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +99,7 @@ def test_a_recording_longer_than_what_is_read_ahead_is_heard_to_its_end(recognis
 @pytest.mark.parametrize("seconds", [1, 45])
 def test_the_length_of_a_recording_is_known_when_it_is_answered(recognise: Any, seconds: int) -> None:
     opened = recognise.read(as_row(babble(seconds)))
-    recognise.answer([opened], partial(recognise.new_listener, 1, language_model=True), None)
+    recognise.answer([opened], recognise.letters, 1, None)
     assert recognise.media_seconds(opened) == seconds
 
 

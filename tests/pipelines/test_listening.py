@@ -13,7 +13,7 @@ PAUSE = 5
 
 
 def listener(lookahead: int = 7) -> Listener:
-    return Listener({}, lookahead=lookahead, new_search=Search, blank=BLANK, pause=PAUSE)
+    return Listener({}, lookahead=lookahead, output="log_probs", new_search=Search, blank=BLANK, pause=PAUSE)
 
 
 def said(*tokens: int) -> np.ndarray:

@@ -11,9 +11,11 @@ import torch
 import typer
 
 from showtell import pipeline
+from showtell.bundle import add_prior
 from showtell.composition import compose, load
 from showtell.encoders.spectrogram import SpectrogramEncoder
 from showtell.pipelines.media.waveform import SAMPLE_RATE
+from showtell.scripts.datasets.pronunciations import PHONEMES
 from showtell.scripts.datasets.speech import read_utterances
 from showtell.scripts.train_asr import (
     LOSSES,
@@ -24,7 +26,9 @@ from showtell.scripts.train_asr import (
     score_recogniser,
     spelling,
 )
+from showtell.scripts.train_word_prior import main as train_word_prior
 
+EVEN = [1 / (1 + len(PHONEMES))] * (1 + len(PHONEMES))
 TEXTS = ["ab", "ba", "a b", "b aa", "abb", "aab b"]
 HERTZ = {"a": 500, "b": 2200}
 STEPS = {Decoder.CTC: 170, Decoder.ATTENTION: 100, Decoder.JOINT: 220}
@@ -52,7 +56,8 @@ def test_each_decoder_learns_to_say_what_it_was_taught(kind: Decoder, tmp_path: 
     torch.manual_seed(0)
     utterances = read_utterances(write(tmp_path / "train"))
     tokenizer = spelling(TEXTS, ends=kind != Decoder.CTC)
-    speech = as_dataset(utterances, tokenizer, tmp_path / "samples", change=False)
+    vocabularies = tokenizer.get_vocab(), {}
+    speech = as_dataset(utterances, vocabularies, tmp_path / "samples", change=False)
     encoder = SpectrogramEncoder(channels=4, width=32, lookahead=11)
     model: Any = compose(
         encoder=encoder, decoder=new_decoder(kind, encoder.width, tokenizer, 32, 1), tokenizer=tokenizer
@@ -64,7 +69,7 @@ def test_each_decoder_learns_to_say_what_it_was_taught(kind: Decoder, tmp_path: 
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert score_recogniser(model, {"tones": speech}, tokenizer) == {"word_accuracy": 1, "tones": 1}
+    assert score_recogniser(model, {"tones": speech}, vocabularies) == {"word_accuracy": 1, "tones": 1}
 
     model.save(tmp_path / "model")
     recognise = pipeline("automatic-speech-recognition", tmp_path / "model", threads=1)
@@ -95,6 +100,35 @@ def test_the_script_trains_and_saves(kind: Decoder, tmp_path: Path) -> None:
     )
     recognise = pipeline("automatic-speech-recognition", tmp_path / "model", threads=1)
     assert recognise(tmp_path / "tones" / "dev" / "0.wav", num_beams=2)["score"] <= 1
+
+
+def test_one_that_hears_phonemes_writes_words_that_are_said_so(tmp_path: Path) -> None:
+    write(tmp_path / "tones" / "train")
+    write(tmp_path / "tones" / "dev")
+    options: dict[str, Any] = {"hidden_size": 8, "first_epochs": 0, "epochs": 1, "mixed_precision": "no"}
+    main(tmp_path / "spelling", [tmp_path / "tones"], tmp_path / "first", num_layers=1, **options)
+    options |= {"start": tmp_path / "spelling", "phonemes": True}
+    main(tmp_path / "model", [tmp_path / "tones"], tmp_path / "runs", **options)
+    (tmp_path / "text.txt").write_text("The red sea. The sea is red. I see the sea. I read. They read.")
+    train_word_prior(tmp_path / "prior.npz", [tmp_path / "text.txt"], phonemes=True)
+    add_prior(tmp_path / "model", tmp_path / "prior.npz", weight=0.5, bonus=5.0, token_weight=1.0, token_prior=EVEN)
+
+    recognise: Any = pipeline("automatic-speech-recognition", tmp_path / "model", threads=1)
+    recording = tmp_path / "tones" / "dev" / "5.wav"
+    known, letters = recognise(recording), recognise(recording, language_model=False)
+    assert known["text"] and set(known["text"].split()) <= {"the", "red", "sea", "see", "i", "read"}
+    assert set(letters["text"]) <= set("ab ")
+    for unit, joined in (("word", " "), ("char", "")):
+        chunks = recognise(recording, return_timestamps=unit)["chunks"]
+        assert joined.join(chunk["text"] for chunk in chunks) == known["text"].replace(" ", joined)
+        times = [time for chunk in chunks for time in chunk["timestamp"]]
+        assert times == sorted(times) and all(0 < chunk["score"] <= 1 for chunk in chunks)
+
+
+@pytest.mark.parametrize("kind", [Decoder.ATTENTION, Decoder.JOINT])
+def test_phonemes_are_heard_by_ctc_alone(kind: Decoder, tmp_path: Path) -> None:
+    with pytest.raises(typer.BadParameter, match="ctc would do"):
+        main(tmp_path / "model", [tmp_path / "tones"], tmp_path / "runs", decoder=kind, phonemes=True)
 
 
 def test_the_script_goes_on_from_a_saved_recogniser(tmp_path: Path) -> None:

@@ -63,3 +63,20 @@ def test_a_share_of_the_first_weights_is_mixed_into_the_trained_ones() -> None:
     blend(trained, begun, 0.4)
     for name, weights in trained.state_dict().items():
         torch.testing.assert_close(weights, expected[name])
+
+
+def test_a_recogniser_that_spelled_hears_phonemes_too_and_spells_as_before(tmp_path: Path) -> None:
+    encoder = SpectrogramEncoder(channels=4, width=16, lookahead=3)
+    tokenizer = spelling(["a word"])
+    decoder = CTCDecoder(memory_width=16, vocabulary_size=tokenizer.get_vocab_size(), hidden_size=8, num_layers=1)
+    compose(encoder=encoder, decoder=decoder, tokenizer=tokenizer).save(tmp_path / "before")
+    hears = warm_start(tmp_path / "before", dropout=0.1, hidden_size=10, phonemes=" ab")
+    assert hears.decoder.config == decoder.config | {"dropout": 0.1, "hidden_size": 10, "phonemes": " ab"}
+    hears.save(tmp_path / "after")
+    again = warm_start(tmp_path / "after", dropout=0.1, phonemes=" ab")
+    torch.testing.assert_close(again.decoder.state_dict(), hears.decoder.state_dict(), atol=1e-3, rtol=1e-3)  # fp16
+
+    memory = Memory(torch.randn(2, 7, 16), torch.ones(2, 7, dtype=torch.bool))
+    spelled, heard = (each.eval().answer(memory, each.init_state(2))[0] for each in (decoder, again.decoder))
+    torch.testing.assert_close(heard["log_probs"], spelled["log_probs"], atol=1e-2, rtol=1e-2)
+    assert heard["phoneme_log_probs"].shape == (2, 7, 4)
