@@ -124,7 +124,7 @@ class Search:
         num_beams: int = 24,
         blank_threshold: float = 0.99,
         token_threshold: float = 2e-3,
-        beam_threshold: float = 1e-4,
+        beam_threshold: float = 1e-5,
         offsets: np.ndarray | None = None,
     ):
         if not isinstance(num_beams, Integral) or num_beams < 1:
