@@ -89,7 +89,8 @@ class VideoLabel(Label):
 class Transcript(TypedDict):
     """What was said in a recording.
 
-    score: the geometric mean of its characters' probabilities, 0 to 1; 1 where nothing was said.
+    score: the geometric mean of the probabilities of its phonemes, or of its letters where those were heard, 0 to 1; 1
+        where nothing was said.
     chunks: its words or characters in order. Only if asked for.
     """
 

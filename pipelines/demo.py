@@ -94,7 +94,7 @@ DEMONSTRATIONS = (
         summary=(
             "Sound runs from left to right, its low tones at the bottom, and the words stand under it at their times. "
             "The warmer the sound of a word, and the stronger the word, the surer the model is of it. The score is the "
-            "geometric mean of the probabilities of the characters."
+            "geometric mean of the probabilities of its phonemes."
         ),
         samples=_files("austen.opus", "listener.opus"),
         options={"return_timestamps": "word"},
