@@ -23,6 +23,9 @@ from showtell.decoders.alignment import AlignedToken
 from showtell.decoders.prefixes import Prefix
 from showtell.errors import InputError
 
+# Texts that a search follows at once.
+NUM_BEAMS = 24
+
 
 class Prior(Protocol):
     """What is known of texts before any sound: a language model, a list of words.
@@ -121,7 +124,7 @@ class Search:
         prior: Prior | None = None,
         *,
         blank: int = 0,
-        num_beams: int = 24,
+        num_beams: int = NUM_BEAMS,
         blank_threshold: float = 0.99,
         token_threshold: float = 2e-3,
         beam_threshold: float = 1e-5,

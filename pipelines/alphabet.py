@@ -9,12 +9,9 @@ from typing import Literal
 import numpy as np
 
 from showtell.decoders.alignment import AlignedToken, Word, confidence, words
-from showtell.decoders.ctc import Search
+from showtell.decoders.ctc import NUM_BEAMS, Search
 from showtell.decoders.word_prior import WordPrior
 from showtell.pipelines.answers import Transcript, TranscriptChunk
-
-# Texts that a search follows at once.
-NUM_BEAMS = 24
 
 Timestamps = Literal["word", "char"] | None
 Segment = list[AlignedToken]
@@ -49,7 +46,7 @@ class Alphabet:
             self.output, self.symbols, blank=self.blank, step_seconds=self.step_seconds, prior=prior, offsets=offsets
         )
 
-    def new_search(self, num_beams: int) -> Search:
+    def new_search(self, num_beams: int = NUM_BEAMS) -> Search:
         """One that has heard nothing yet."""
         return Search(self.prior, blank=self.blank, num_beams=num_beams, offsets=self.offsets)
 

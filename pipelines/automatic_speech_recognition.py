@@ -11,9 +11,10 @@ from typing import Any, BinaryIO, ClassVar, NamedTuple, TypedDict, Unpack, overl
 import numpy as np
 
 from showtell.bundle import CONFIG, PRIOR, Bundle
+from showtell.decoders.ctc import NUM_BEAMS
 from showtell.decoders.word_prior import WordPrior
 from showtell.errors import InputError, ModelError
-from showtell.pipelines.alphabet import NUM_BEAMS, Alphabet, Timestamps
+from showtell.pipelines.alphabet import Alphabet, Timestamps
 from showtell.pipelines.answers import PartialTranscript, Transcript
 from showtell.pipelines.base import HowToRun, Many, OnError, Pipeline
 from showtell.pipelines.listening import NO_FRAMES, PAUSE_SECONDS, Listener, hear_together

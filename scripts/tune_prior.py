@@ -19,7 +19,7 @@ import typer
 
 from showtell.bundle import add_prior
 from showtell.decoders.word_prior import WordPrior
-from showtell.pipelines.alphabet import NUM_BEAMS, Alphabet
+from showtell.pipelines.alphabet import Alphabet
 from showtell.pipelines.media.audio import read_audio
 from showtell.scripts.datasets.speech import Utterance, read_utterances
 from showtell.scripts.hearing import hear, open_listener
@@ -67,7 +67,7 @@ def main(
 def write(alphabet: Alphabet, heard: Heard) -> Iterator[str]:
     """The texts of what was heard."""
     for log_probs in heard.log_probs:
-        search = alphabet.new_search(NUM_BEAMS)
+        search = alphabet.new_search()
         search.advance(log_probs)
         yield alphabet.text(search.finish())
 
