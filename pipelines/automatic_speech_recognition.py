@@ -71,10 +71,8 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
             self.step_seconds: float = config["memory"]["step_seconds"]
             self.lookahead: int = config["encoder"]["lookahead"]
             vocabulary = bundle.tokenizer().get_vocab()
-            blank, characters = (
-                self.decoder["blank"] if self.listens else 0,
-                sorted(vocabulary, key=vocabulary.__getitem__),
-            )
+            characters = sorted(vocabulary, key=vocabulary.__getitem__)
+            blank = self.decoder["blank"] if self.listens else 0
             self.letters = Alphabet("log_probs", characters, blank=blank, step_seconds=self.step_seconds)
             self.phonemes = None
             if phonemes := self.decoder.get("phonemes"):
@@ -178,10 +176,12 @@ class AutomaticSpeechRecognition(Pipeline[Opened, Transcript]):
             hear_together(self.graphs["listen"], [listener], [stretch])
         if last:
             listener.end_segment()
+        # Of phonemes there may be no word yet.
         for tokens in listener.segments[final:]:
-            yield PartialTranscript(text=alphabet.text(tokens), is_final=True)
-        if tokens := listener.current():
-            yield PartialTranscript(text=alphabet.text(tokens), is_final=False)
+            if text := alphabet.text(tokens):
+                yield PartialTranscript(text=text, is_final=True)
+        if text := alphabet.text(listener.current()):
+            yield PartialTranscript(text=text, is_final=False)
 
     def with_prior(self) -> Alphabet:
         """What the prior of words is of, phonemes or letters, and how its search weighs both, as `config.json` says."""

@@ -118,6 +118,12 @@ def test_one_that_hears_phonemes_writes_words_that_are_said_so(tmp_path: Path) -
     known, letters = recognise(recording), recognise(recording, language_model=False)
     assert known["text"] and set(known["text"].split()) <= {"the", "red", "sea", "see", "i", "read"}
     assert set(letters["text"]) <= set("ab ")
+    sound, rate = soundfile.read(recording, dtype="float32")
+    heard = [
+        *recognise.stream([sound[start : start + 2000] for start in range(0, len(sound), 2000)], sampling_rate=rate)
+    ]
+    assert " ".join(one["text"] for one in heard if one["is_final"]) == known["text"]
+    assert all(one["text"] for one in heard)
     for unit, joined in (("word", " "), ("char", "")):
         chunks = recognise(recording, return_timestamps=unit)["chunks"]
         assert joined.join(chunk["text"] for chunk in chunks) == known["text"].replace(" ", joined)
