@@ -104,10 +104,10 @@ class Speech(Dataset):
     def targets(self, text: Sequence[Spoken]) -> Targets:
         """What to write of a text."""
         letters, phonemes = (
-            [token for word in words for token in [*between, *word]][len(between) :]
-            for words, between in zip(zip(*text, strict=True), self.spaces, strict=True)
+            [token for word in text for token in [*between, *word[kind]]][len(between) :]
+            for kind, between in enumerate(self.spaces)
         )
-        return Targets(torch.tensor(letters), torch.tensor(phonemes))
+        return Targets(torch.tensor(letters, dtype=torch.long), torch.tensor(phonemes, dtype=torch.long))
 
     def shorter_than(self, seconds: float) -> Speech:
         """Those of the recordings that are, unchanged."""
